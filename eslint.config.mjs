@@ -1,0 +1,55 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+/**
+ * Which workspace packages each package may import. Imports point one way:
+ * cli → trainer, ref-scorer → model, data → foundation; model and data do not know each other.
+ */
+const mayImport = {
+  foundation: [],
+  data: ['foundation'],
+  model: ['foundation'],
+  'ref-scorer': ['foundation', 'data', 'model'],
+  trainer: ['foundation', 'data', 'model'],
+  cli: ['foundation', 'data', 'model', 'ref-scorer', 'trainer'],
+};
+
+const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({
+  files: [`packages/${name}/src/**/*.ts`, 'src/**/*.ts'].slice(0, 1),
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: `^@selective-dpo/(?!(?:${allowed.join('|') || 'none'})$)`,
+            message: `packages/${name} may import only: ${allowed.join(', ') || 'no workspace package'}.`,
+          },
+          { regex: '^(?:\\.\\./)+[a-z-]+/src', message: 'Import a package by its name, never by path.' },
+        ],
+      },
+    ],
+  },
+}));
+
+export default tseslint.config(
+  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**'] },
+  js.configs.recommended,
+  ...tseslint.configs.strict,
+  {
+    rules: {
+      'no-console': 'error',
+      eqeqeq: 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
+      'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  {
+    files: ['**/test/**', '**/*.mjs', '**/bin/**', '**/scripts/**'],
+    rules: { 'max-lines-per-function': 'off', 'no-console': 'off' },
+    languageOptions: { globals: { console: 'readonly', process: 'readonly' } },
+  },
+  ...boundaries,
+);

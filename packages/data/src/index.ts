@@ -1,0 +1,3 @@
+export * from './rows/index.js';
+export * from './tokenization/index.js';
+export * from './cache/index.js';

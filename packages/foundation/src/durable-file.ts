@@ -1,0 +1,96 @@
+/**
+ * Files that are either absent or whole. Write to a temporary name in the same folder, fsync, rename,
+ * fsync the folder: a crash at any moment leaves the old state or the new one.
+ */
+import { open, mkdir, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { explainSystemError } from './errors.js';
+
+/** Names that end so are leftovers of a run that was killed; they never count as published. */
+export const TEMPORARY_SUFFIX = '.tmp';
+
+/** The temporary name beside `path` that this process writes to before publishing. */
+export function temporaryPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}${TEMPORARY_SUFFIX}`);
+}
+
+/** Flushes a folder's entries to disk, so that a rename in it survives a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Publishes a file written by `write`. Nothing appears at `path` unless `write` and the flush succeed.
+ * @throws InputError `disk-full`, `no-permission`, `read-only`, … for failures of the file system.
+ */
+export async function publishFile(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = temporaryPath(path);
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await write(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw explainSystemError(error, path);
+  }
+}
+
+/** Publishes a text or a block of bytes. @throws as {@link publishFile}. */
+export async function publishBytes(path: string, content: string | Uint8Array): Promise<void> {
+  await publishFile(path, async (handle) => {
+    await handle.writeFile(content);
+  });
+}
+
+/**
+ * Publishes a folder of files written by `write(temporaryFolder)`: every file is flushed, then the folder
+ * takes its final name in one rename. An older folder of that name is replaced.
+ * @throws as {@link publishFile}.
+ */
+export async function publishDirectory(
+  path: string,
+  write: (directory: string) => Promise<void>,
+): Promise<void> {
+  const temporary = temporaryPath(path);
+  try {
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary, { recursive: true });
+    await write(temporary);
+    await syncTree(temporary);
+    await rm(path, { recursive: true, force: true });
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw explainSystemError(error, path);
+  }
+}
+
+async function syncTree(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) await syncTree(path);
+    else await syncDirectory(path);
+  }
+  await syncDirectory(directory);
+}
+
+/** Removes leftovers of killed runs (names ending in `.tmp`) directly inside `directory`. */
+export async function removeTemporaries(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (name.startsWith('.') && name.endsWith(TEMPORARY_SUFFIX)) {
+      await rm(join(directory, name), { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Errors a user can act on. Each names what was being read, where in it, what was found, what was
+ * expected and what to do; the command line prints one line per problem and no stack trace.
+ */
+
+/** Where a problem is and what would be right. All fields are optional; give every one that is known. */
+export interface ProblemDetails {
+  /** Path of the file or folder as the user wrote it. */
+  file?: string;
+  /** 1-based line of a text file. */
+  line?: number;
+  /** 0-based row of a table or of a preference file. */
+  row?: number;
+  /** Field, key or column. */
+  field?: string;
+  found?: string;
+  expected?: string;
+  /** What to do about it, as an imperative sentence without a full stop. */
+  hint?: string;
+}
+
+/** Bad input or configuration: the user can mend it. The command line exits with code 2. */
+export class InputError extends Error {
+  override readonly name = 'InputError';
+  /** Stable identifier in kebab case, for programs. */
+  readonly code: string;
+  readonly details: ProblemDetails;
+
+  constructor(code: string, message: string, details: ProblemDetails = {}) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** Several problems found in one pass, reported together. Exit code 2. */
+export class InputErrors extends Error {
+  override readonly name = 'InputErrors';
+  readonly problems: readonly InputError[];
+
+  constructor(problems: readonly InputError[]) {
+    super(problems.map(describeProblem).join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** Long work was stopped on request; what was published stays. Exit code 130. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  /** The command or action that goes on from here. */
+  readonly resume: string;
+
+  constructor(message: string, resume: string) {
+    super(message);
+    this.resume = resume;
+  }
+}
+
+const MAX_QUOTED = 200;
+
+/** One line for a person: place, message, found, expected, hint. Control characters are made visible. */
+export function describeProblem(error: InputError): string {
+  const { file, line, row, field, found, expected, hint } = error.details;
+  const place = [
+    file === undefined ? '' : line === undefined ? file : `${file}:${line}`,
+    row === undefined ? '' : `row ${row}`,
+    field === undefined ? '' : `field ${field}`,
+  ].filter((part) => part !== '');
+  const parts = [
+    error.message,
+    found === undefined ? '' : `found ${found}`,
+    expected === undefined ? '' : `expected ${expected}`,
+    hint === undefined ? '' : hint,
+  ].filter((part) => part !== '');
+  return [...place, parts.map(onOneLine).join('; ')].map(onOneLine).join(': ');
+}
+
+function onOneLine(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => JSON.stringify(c).slice(1, -1));
+}
+
+/** A value as it appears in a message: JSON, cut to 200 characters. */
+export function quoteValue(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    text = String(value);
+  }
+  return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
+}
+
+/**
+ * Turns a failure of the operating system into an InputError that says what to do, and passes
+ * everything else through unchanged.
+ */
+export function explainSystemError(error: unknown, file: string): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  const known: Record<string, [string, string]> = {
+    ENOENT: ['file-not-found', 'no such file or folder'],
+    ENOSPC: ['disk-full', 'the disk is full; free some space and run the same command again'],
+    EDQUOT: ['disk-full', 'the disk quota is used up; free some space and run the same command again'],
+    EACCES: ['no-permission', 'no permission to use this file or folder'],
+    EPERM: ['no-permission', 'not permitted'],
+    EROFS: ['read-only', 'the file system is read-only'],
+    EISDIR: ['is-a-folder', 'is a folder, a file was expected'],
+    ENOTDIR: ['not-a-folder', 'is not a folder'],
+    EMFILE: ['too-many-files', 'too many open files; raise the limit with ulimit -n'],
+  };
+  const entry = code === undefined ? undefined : known[code];
+  return entry === undefined ? error : new InputError(entry[0], entry[1], { file });
+}

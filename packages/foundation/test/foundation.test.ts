@@ -1,0 +1,105 @@
+import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  InputError,
+  ProgressMeter,
+  canonicalJson,
+  describeProblem,
+  permutation,
+  publishBytes,
+  publishDirectory,
+  publishFile,
+  resolveInside,
+  sha256,
+  sha256OfFile,
+} from '@selective-dpo/foundation';
+
+const folder = () => mkdtemp(join(tmpdir(), 'sdpo-foundation-'));
+
+describe('describeProblem', () => {
+  it('names file, line, field, found, expected and hint on one line', () => {
+    const error = new InputError('x', 'bad value', {
+      file: 'a.jsonl',
+      line: 17,
+      field: 'chosen',
+      found: '3',
+      expected: 'a string',
+      hint: 'mend the row',
+    });
+    expect(describeProblem(error)).toBe(
+      'a.jsonl:17: field chosen: bad value; found 3; expected a string; mend the row',
+    );
+  });
+
+  it('keeps a line break in the input from becoming a second line', () => {
+    expect(describeProblem(new InputError('x', 'a\nb\u001b[31m'))).toBe('a\\nb\\u001b[31m');
+  });
+});
+
+describe('publishFile', () => {
+  it('leaves the old file and no temporary when writing fails', async () => {
+    const dir = await folder();
+    const path = join(dir, 'f');
+    await publishBytes(path, 'old');
+    const failure = publishFile(path, async (handle) => {
+      await handle.writeFile('half');
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    });
+    await expect(failure).rejects.toMatchObject({ code: 'disk-full', details: { file: path } });
+    expect(await readFile(path, 'utf8')).toBe('old');
+    expect(await readdir(dir)).toEqual(['f']);
+  });
+
+  it('replaces a folder in one step', async () => {
+    const dir = await folder();
+    const path = join(dir, 'd');
+    await publishDirectory(path, (d) => writeFile(join(d, 'one'), '1'));
+    await publishDirectory(path, (d) => writeFile(join(d, 'two'), '2'));
+    expect(await readdir(path)).toEqual(['two']);
+    expect(await readdir(dir)).toEqual(['d']);
+  });
+});
+
+describe('resolveInside', () => {
+  it.each(['../x', '/etc/passwd', 'a/../../x', '', '.', 'a\0b', '..\\x'])('refuses %j', (name) => {
+    expect(() => resolveInside('/some/root', name, 'manifest.json')).toThrow(InputError);
+  });
+  it('accepts a name inside', () => {
+    expect(resolveInside('/some/root', 'a/b.parquet', 'm')).toBe('/some/root/a/b.parquet');
+  });
+});
+
+describe('digest', () => {
+  it('agrees with the published vector for "abc", for text and file', async () => {
+    const expected = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+    const path = join(await folder(), 'abc');
+    await writeFile(path, 'abc');
+    expect(sha256('abc')).toBe(expected);
+    expect(await sha256OfFile(path)).toBe(expected);
+    await expect(sha256OfFile(`${path}-absent`)).rejects.toMatchObject({ code: 'file-not-found' });
+  });
+  it('gives equal text for equal values whatever the key order', () => {
+    expect(canonicalJson({ b: [1, { d: 1, c: 2 }], a: 0 })).toBe('{"a":0,"b":[1,{"c":2,"d":1}]}');
+  });
+});
+
+describe('permutation', () => {
+  it('holds every index once, and depends on the seed', () => {
+    const a = permutation(1000, 7);
+    expect([...a].sort((x, y) => x - y)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(permutation(1000, 7)).toEqual(a);
+    expect(permutation(1000, 8)).not.toEqual(a);
+  });
+});
+
+describe('ProgressMeter', () => {
+  it('rates only what this process did', () => {
+    let time = 0;
+    const meter = new ProgressMeter('score', 'pairs', 100, 40, () => time);
+    time = 2000;
+    const event = meter.advance(20);
+    expect(event).toMatchObject({ done: 60, total: 100, ratePerSecond: 10, secondsLeft: 4 });
+  });
+});
