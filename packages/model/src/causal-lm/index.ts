@@ -1,1 +1,5 @@
-export {};
+export * from './packed-batch.js';
+export * from './rotary-embedding.js';
+export * from './parameters.js';
+export * from './head-logps.js';
+export * from './causal-lm.js';

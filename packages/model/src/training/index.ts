@@ -1,1 +1,2 @@
-export {};
+export * from './adamw.js';
+export * from './gradients.js';

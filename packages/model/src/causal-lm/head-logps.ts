@@ -1,0 +1,118 @@
+/**
+ * Log-probs of given next tokens from final hidden states, without ever holding the logits of all positions:
+ * rows go through the vocabulary in chunks. The backward pass visits only rows whose gradient is not zero; the
+ * gradient of every other row is exactly zero, so skipping it changes nothing.
+ *
+ *   logp = (h Wᵀ)[target] − log Σ exp(h Wᵀ)      ∂L/∂logits = c · (onehot(target) − softmax), c = ∂L/∂logp
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { matMul } from './matmul.js';
+import { scope } from './scope.js';
+
+/** Logits held at one time, in scalars (64 MB of float32). */
+const MAX_LOGITS = 1 << 24;
+
+/** Rows of a chunk for a vocabulary of `vocabSize`. */
+export function headChunkRows(vocabSize: number): number {
+  return Math.max(1, Math.floor(MAX_LOGITS / vocabSize));
+}
+
+/**
+ * Log-prob of each target, in nats. hidden: [M, D], weight: [V, D], targets: [M] → logps and log-sum-exps, [M].
+ * @param chunkRows rows whose logits are held at one time.
+ */
+export function headLogps(
+  hidden: tf.Tensor2D,
+  weight: tf.Tensor2D,
+  targets: Int32Array,
+  chunkRows = headChunkRows(weight.shape[0]),
+): { logps: tf.Tensor1D; logSumExp: tf.Tensor1D } {
+  return tf.tidy(() => {
+    const logps: tf.Tensor1D[] = [];
+    const logSumExp: tf.Tensor1D[] = [];
+    for (let begin = 0; begin < targets.length; begin += chunkRows) {
+      const [chunkLogps, chunkSum] = tf.tidy(() => chunkForward(hidden, weight, targets, begin, chunkRows));
+      logps.push(chunkLogps);
+      logSumExp.push(chunkSum);
+    }
+    return { logps: tf.concat1d(logps), logSumExp: tf.concat1d(logSumExp) };
+  });
+}
+
+function chunkForward(
+  hidden: tf.Tensor2D,
+  weight: tf.Tensor2D,
+  targets: Int32Array,
+  begin: number,
+  chunkRows: number,
+): [tf.Tensor1D, tf.Tensor1D] {
+  const rows = Math.min(chunkRows, targets.length - begin);
+  const logits = matMul(tf.slice2d(hidden, [begin, 0], [rows, -1]), weight, { b: true });
+  const sums = tf.logSumExp(logits, 1) as tf.Tensor1D;
+  const places = new Int32Array(2 * rows);
+  for (let i = 0; i < rows; i++) {
+    places[2 * i] = i;
+    places[2 * i + 1] = targets[begin + i]!;
+  }
+  const chosen = tf.gatherND(logits, tf.tensor2d(places, [rows, 2], 'int32')) as tf.Tensor1D;
+  return [tf.sub(chosen, sums), sums];
+}
+
+/**
+ * Gradients of Σ c·logp by hidden and weight.
+ * @param coefficients [M] c = ∂L/∂logp of each target; rows with c = 0 cost nothing.
+ * @returns dHidden: [K, D] for the rows named in `kept` (ascending), and dWeight: [V, D]; undefined where K = 0.
+ */
+export function headLogpsGradient(
+  hidden: tf.Tensor2D,
+  weight: tf.Tensor2D,
+  targets: Int32Array,
+  logSumExp: tf.Tensor1D,
+  coefficients: Float32Array,
+  chunkRows = headChunkRows(weight.shape[0]),
+): { kept: Int32Array; dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } | undefined {
+  const kept = Int32Array.from(coefficients.keys()).filter((row) => coefficients[row] !== 0);
+  if (kept.length === 0) return undefined;
+  const sums = scope(() => {
+    const dHidden: tf.Tensor2D[] = [];
+    let dWeight: tf.Tensor2D | undefined;
+    for (let begin = 0; begin < kept.length; begin += chunkRows) {
+      const before = dWeight;
+      const rows = kept.subarray(begin, begin + chunkRows);
+      const chunk = scope(() => {
+        const own = chunkBackward(hidden, weight, targets, logSumExp, coefficients, rows);
+        return before === undefined ? own : { ...own, dWeight: tf.add(before, own.dWeight) as tf.Tensor2D };
+      });
+      before?.dispose();
+      dWeight = chunk.dWeight;
+      dHidden.push(chunk.dHidden);
+    }
+    return { dHidden: tf.concat2d(dHidden, 0), dWeight: dWeight! };
+  });
+  return { kept, ...sums };
+}
+
+function chunkBackward(
+  hidden: tf.Tensor2D,
+  weight: tf.Tensor2D,
+  targets: Int32Array,
+  logSumExp: tf.Tensor1D,
+  coefficients: Float32Array,
+  rows: Int32Array,
+): { dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } {
+  const index = tf.tensor1d(rows, 'int32');
+  const own = tf.gather(hidden, index);
+  const logits = matMul(own, weight, { b: true });
+  const softmax = tf.exp(tf.sub(logits, tf.expandDims(tf.gather(logSumExp, index), 1)));
+  const ids = tf.tensor1d(
+    rows.map((row) => targets[row]!),
+    'int32',
+  );
+  const c = tf.tensor2d(
+    Float32Array.from(rows, (row) => coefficients[row]!),
+    [rows.length, 1],
+  );
+  const oneHot = tf.oneHot(ids, weight.shape[0], 1, 0, 'float32');
+  const dLogits = tf.mul(tf.sub(oneHot, softmax), c) as tf.Tensor2D;
+  return { dHidden: matMul(dLogits, weight), dWeight: matMul(dLogits, own, { a: true }) };
+}

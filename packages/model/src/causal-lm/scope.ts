@@ -1,0 +1,9 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * tf.tidy for a result of any shape: tensors found in it (objects and arrays, nested) survive, all others that
+ * `compute` made are disposed. tf.tidy's own type asks for an index signature that interfaces do not have.
+ */
+export function scope<Result>(compute: () => Result): Result {
+  return tf.tidy(compute as () => tf.TensorContainer) as Result;
+}
