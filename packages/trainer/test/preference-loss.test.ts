@@ -15,7 +15,7 @@ const options = (change: Partial<LossOptions> = {}): LossOptions => ({
   beta: 0.1,
   labelSmoothing: 0,
   rpoAlpha: 0,
-  lengthNormalisation: false,
+  lengthNormalization: false,
   ...change,
 });
 
@@ -73,7 +73,7 @@ describe('preferenceLoss', () => {
     { labelSmoothing: 0.1 },
     { type: 'ipo' },
     { rpoAlpha: 1 },
-    { lengthNormalisation: true },
+    { lengthNormalization: true },
     { type: 'ipo', rpoAlpha: 0.3 },
   ];
   it.each(variants)('gradients agree with finite differences under %j', (change) => {

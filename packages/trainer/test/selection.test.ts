@@ -191,7 +191,7 @@ describe.skipIf(shared === undefined)('oracle selection.json', () => {
       beta: c.beta,
       labelSmoothing: 0,
       rpoAlpha: 0,
-      lengthNormalisation: false,
+      lengthNormalization: false,
     });
     expect(Math.abs(margin - c.margin)).toBeLessThan(1e-5);
     expect(Math.abs(loss - c.loss)).toBeLessThan(1e-6);

@@ -63,7 +63,21 @@ export function decoderLayerForward(
   parameters: LayerParameters,
   context: LayerContext,
 ): { y: tf.Tensor2D; saved: SavedLayer } {
-  const { shape, epsilon, groups, rotary } = context;
+  const { shape, epsilon, groups } = context;
+  const { q, k, v } = projectQueryKeyValue(x, parameters, context);
+  const parts = groups.map((group) => attentionForward(q, k, v, group, shape));
+  const attended = concatRows(parts.map((part) => part.output));
+  const { middle, gateUp, y } = afterAttention(x, attended, parameters, epsilon);
+  const attention = parts.map((part) => part.saved);
+  return { y, saved: { x, attention, context: attended, middle, gateUp } };
+}
+
+/** Rotated queries [N, heads, headDim] and keys, and values, [N, kvHeads, headDim], of a layer's input [N, D]. */
+export function projectQueryKeyValue(
+  x: tf.Tensor2D,
+  parameters: LayerParameters,
+  { shape, epsilon, rotary }: Omit<LayerContext, 'groups'>,
+): { q: tf.Tensor3D; k: tf.Tensor3D; v: tf.Tensor3D } {
   const { heads, kvHeads, headDim } = shape;
   const n = x.shape[0];
   const normed = rmsNorm(x, parameters.inputNorm, epsilon);
@@ -71,15 +85,21 @@ export function decoderLayerForward(
   const rotated = applyRotary(queryKey, rotary);
   const q = tf.slice3d(rotated, [0, 0, 0], [n, heads, headDim]);
   const k = tf.slice3d(rotated, [0, heads, 0], [n, kvHeads, headDim]);
-  const parts = groups.map((group) => attentionForward(q, k, value, group, shape));
-  const attended = concatRows(parts.map((part) => part.output));
+  return { q, k, v: value };
+}
+
+/** From the attention's output [N, heads·headDim] to the layer's output y: [N, D]; x: [N, D] its input. */
+export function afterAttention(
+  x: tf.Tensor2D,
+  attended: tf.Tensor2D,
+  parameters: LayerParameters,
+  epsilon: number,
+): { middle: tf.Tensor2D; gateUp: tf.Tensor2D; y: tf.Tensor2D } {
   const middle = tf.add(x, linear(attended, parameters.output, parameters.outputBias)) as tf.Tensor2D;
   const hidden = rmsNorm(middle, parameters.postAttentionNorm, epsilon);
   const gateUp = linear(hidden, parameters.gateUp, parameters.gateUpBias);
-  const activated = swiglu(gateUp);
-  const y = tf.add(middle, linear(activated, parameters.down, parameters.downBias)) as tf.Tensor2D;
-  const attention = parts.map((part) => part.saved);
-  return { y, saved: { x, attention, context: attended, middle, gateUp } };
+  const y = tf.add(middle, linear(swiglu(gateUp), parameters.down, parameters.downBias)) as tf.Tensor2D;
+  return { middle, gateUp, y };
 }
 
 /** silu(gate) ⊙ up. gateUp: [N, 2F] → [N, F]. */

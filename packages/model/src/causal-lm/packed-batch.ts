@@ -63,8 +63,15 @@ export interface PackedBatch {
 /** Added to a score that must not count: exp of it is 0 in float32, and it is finite, so no NaN can arise. */
 export const MASKED = -1e9;
 
-/** A group may hold at most this share of padding. */
-const MAX_PADDING = 0.125;
+/** How sequences are put into attention groups; no value depends on it. */
+export interface GroupLimits {
+  /** Attention scores (size · T · T) in one group at most, unless one sequence alone has more. */
+  maxScores: number;
+  /** Share of padded places in one group at most. */
+  maxPadding: number;
+}
+
+const GROUP_LIMITS: GroupLimits = { maxScores: 1 << 22, maxPadding: 0.125 };
 
 /** Number of tokens a sequence takes in a batch: prompt once, each response once. */
 export function packedLength(sequence: SharedPromptSequence): number {
@@ -74,10 +81,12 @@ export function packedLength(sequence: SharedPromptSequence): number {
 /**
  * Lays out a batch. Sequences are packed from the longest to the shortest (ties by position), so that a group
  * holds sequences of like length; results are given back in the caller's order through `spans`.
- * @param maxScores largest number of attention scores (size · T · T) in one group.
  * @throws RangeError for an empty prompt or response.
  */
-export function packBatch(sequences: readonly SharedPromptSequence[], maxScores = 1 << 22): PackedBatch {
+export function packBatch(
+  sequences: readonly SharedPromptSequence[],
+  limits: GroupLimits = GROUP_LIMITS,
+): PackedBatch {
   const order = sequences.map((_, i) => i);
   const lengths = sequences.map(packedLength);
   order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
@@ -95,7 +104,7 @@ export function packBatch(sequences: readonly SharedPromptSequence[], maxScores 
   };
   let row = 0;
   let target = 0;
-  for (const members of likeLengths(order, lengths, maxScores)) {
+  for (const members of likeLengths(order, lengths, limits)) {
     batch.groups.push(
       layGroup(
         members.map((i) => sequences[i]!),
@@ -111,14 +120,18 @@ export function packBatch(sequences: readonly SharedPromptSequence[], maxScores 
   return batch;
 }
 
-function* likeLengths(order: number[], lengths: number[], maxScores: number): Generator<number[]> {
+function* likeLengths(
+  order: number[],
+  lengths: number[],
+  { maxScores, maxPadding }: GroupLimits,
+): Generator<number[]> {
   let members: number[] = [];
   let rows = 0;
   for (const index of order) {
     const longest = lengths[members[0] ?? index]!;
     const places = (members.length + 1) * longest;
     const padding = 1 - (rows + lengths[index]!) / places;
-    if (members.length > 0 && (padding > MAX_PADDING || places * longest > maxScores)) {
+    if (members.length > 0 && (padding > maxPadding || places * longest > maxScores)) {
       yield members;
       members = [];
       rows = 0;

@@ -23,7 +23,7 @@ export interface LossOptions {
   /** Weight of the negative log-likelihood of the chosen response; 0 leaves it out. */
   rpoAlpha: number;
   /** Divide each response's sum by its number of kept tokens. IPO always does, as in TRL. */
-  lengthNormalisation: boolean;
+  lengthNormalization: boolean;
 }
 
 /** Masks of kept tokens. */
@@ -48,7 +48,7 @@ export interface PairLoss {
  * @param weight factor on the gradients, e.g. 1 / pairs of the optimiser batch.
  */
 export function preferenceLoss(logps: PairLogps, mask: PairMask, options: LossOptions, weight = 1): PairLoss {
-  const average = options.lengthNormalisation || options.type === 'ipo';
+  const average = options.lengthNormalization || options.type === 'ipo';
   const chosenShare = average ? 1 / Math.max(1, countKept(mask.chosen)) : 1;
   const rejectedShare = average ? 1 / Math.max(1, countKept(mask.rejected)) : 1;
   const margin =

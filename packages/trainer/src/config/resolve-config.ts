@@ -1,0 +1,166 @@
+/**
+ * From a YAML file and `key=value` words to a checked configuration. All problems are reported at once, each with
+ * the file and line or the word it stands in.
+ */
+import { readFile } from 'node:fs/promises';
+import { InputError, InputErrors, explainSystemError, quoteValue } from '@selective-dpo/foundation';
+import { LineCounter, isMap, isScalar, parse, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
+
+interface Entry {
+  key: string;
+  value: unknown;
+  /** Where it was written, for messages. */
+  file: string;
+  line?: number;
+}
+
+const MAX_CONFIG_BYTES = 1 << 20;
+
+/**
+ * Resolves a configuration: defaults, then the file, then the words, later ones winning.
+ * @param overrides words of the form `key=value`; values are read as YAML scalars.
+ * @throws InputErrors naming every unknown key (with the nearest known one) and every value out of its limits.
+ */
+export async function resolveTrainingConfig(
+  file: string | undefined,
+  overrides: readonly string[],
+): Promise<TrainingConfig> {
+  const problems: InputError[] = [];
+  const entries = [
+    ...(file === undefined ? [] : await entriesOfFile(file, problems)),
+    ...entriesOfWords(overrides, problems),
+  ];
+  const last = new Map(entries.map((entry) => [entry.key, entry]));
+  const known = [...last.values()].filter((entry) => isKnown(entry, problems));
+  const result = trainingConfigSchema.safeParse(Object.fromEntries(known.map(({ key, value }) => [key, value])));
+  for (const issue of result.error?.issues ?? []) {
+    const entry = last.get(String(issue.path[0]));
+    problems.push(
+      new InputError('config-value', `${String(issue.path[0])} has a value that is not allowed`, {
+        ...placeOf(entry),
+        found: quoteValue(entry?.value),
+        expected: expectation(issue),
+      }),
+    );
+  }
+  if (problems.length > 0 || result.data === undefined) throw new InputErrors(problems);
+  return result.data;
+}
+
+function isKnown(entry: Entry, problems: InputError[]): boolean {
+  if ((TRAINING_KEYS as string[]).includes(entry.key)) return true;
+  const near = nearestKey(entry.key);
+  problems.push(
+    new InputError('config-unknown-key', 'unknown training key', {
+      ...placeOf(entry),
+      found: quoteValue(entry.key),
+      expected: near === undefined ? `one of ${TRAINING_KEYS.join(', ')}` : near,
+      hint: near === undefined ? 'see sdpo train --help' : `did you mean ${near}?`,
+    }),
+  );
+  return false;
+}
+
+function placeOf(entry: Entry | undefined): { file?: string; line?: number } {
+  if (entry === undefined) return {};
+  return entry.line === undefined ? { file: entry.file } : { file: entry.file, line: entry.line };
+}
+
+function entriesOfWords(words: readonly string[], problems: InputError[]): Entry[] {
+  return words.flatMap((word) => {
+    const cut = word.indexOf('=');
+    if (cut > 0) {
+      return [{ key: word.slice(0, cut), value: scalarOf(word.slice(cut + 1)), file: `argument ${quoteValue(word)}` }];
+    }
+    problems.push(
+      new InputError('config-word', 'not a training option', { found: quoteValue(word), expected: 'key=value' }),
+    );
+    return [];
+  });
+}
+
+/** A word's value as YAML reads it; text that is not YAML stays text. */
+function scalarOf(text: string): unknown {
+  try {
+    return parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+async function entriesOfFile(file: string, problems: InputError[]): Promise<Entry[]> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw explainSystemError(error, file);
+  }
+  if (text.length > MAX_CONFIG_BYTES) {
+    throw new InputError('config-too-large', 'a configuration file of this size is a mistake', {
+      file,
+      found: `${text.length} characters`,
+      expected: `at most ${MAX_CONFIG_BYTES}`,
+    });
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  for (const error of document.errors) {
+    problems.push(
+      new InputError('config-yaml', error.message.split('\n')[0]!, { file, line: lines.linePos(error.pos[0]).line }),
+    );
+  }
+  if (document.contents === null || document.errors.length > 0) return [];
+  if (!isMap(document.contents)) {
+    problems.push(new InputError('config-yaml', 'not a mapping', { file, expected: 'lines of the form key: value' }));
+    return [];
+  }
+  return document.contents.items.map(({ key, value }) => {
+    const offset = isScalar(key) ? key.range?.[0] : undefined;
+    return {
+      key: isScalar(key) ? String(key.value) : quoteValue(key),
+      value: isScalar(value) ? value.value : (value as { toJSON(): unknown } | null)?.toJSON(),
+      file,
+      ...(offset === undefined ? {} : { line: lines.linePos(offset).line }),
+    };
+  });
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_value':
+      return `one of ${issue.values.map(String).join(', ')}`;
+    case 'invalid_type':
+      return issue.expected === 'int' ? 'a whole number' : `a ${issue.expected}`;
+    case 'too_small':
+      return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
+    case 'too_big':
+      return `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
+
+/** The known key within two edits (three for long names), if there is one. */
+function nearestKey(key: string): string | undefined {
+  const ranked = TRAINING_KEYS.map((known) => ({
+    known,
+    edits: editDistance(key.toLowerCase().replace(/[_-]/g, ''), known.toLowerCase()),
+  })).sort((a, b) => a.edits - b.edits);
+  const best = ranked[0]!;
+  return best.edits <= (key.length > 8 ? 3 : 2) ? best.known : undefined;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

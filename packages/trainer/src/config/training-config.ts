@@ -1,0 +1,62 @@
+/** Every key of a training run: its type, limits, default and meaning. One table serves parsing, errors and help. */
+import { z } from 'zod';
+import { LOSS_TYPES } from '../loss/preference-loss.js';
+import { LR_SCHEDULES } from '../optimisation/learning-rate.js';
+import { SELECTION_RULES } from '../selection/select-tokens.js';
+
+const count = (least: number) => z.number().int().min(least);
+
+export const trainingConfigSchema = z.strictObject({
+  keep: z.number().gt(0).lte(1).default(0.4).describe('share of response tokens to optimise; 1 is plain DPO'),
+  selection: z.enum(SELECTION_RULES).default('quantile').describe('rule that selects the tokens'),
+  spanUnit: z.enum(['window', 'sentence']).default('window').describe('selection=span: what to average over'),
+  spanWindow: count(1)
+    .refine((n) => n % 2 === 1, 'must be odd')
+    .default(5)
+    .describe('selection=span: window width in tokens'),
+  beta: z.number().gt(0).default(0.1).describe('strength of the pull towards the reference'),
+  loss: z.enum(LOSS_TYPES).default('sigmoid').describe('sigmoid (DPO) or ipo'),
+  labelSmoothing: z.number().gte(0).lt(0.5).default(0).describe('cDPO: assumed share of flipped preferences'),
+  rpoAlpha: z.number().gte(0).default(0).describe('weight of the NLL term on chosen responses'),
+  lengthNormalization: z.boolean().default(false).describe('average log-ratios over kept tokens (ipo always does)'),
+  learningRate: z.number().gt(0).default(1e-6).describe('peak learning rate'),
+  lrSchedule: z.enum(LR_SCHEDULES).default('linear').describe('decay after warm-up'),
+  warmupSteps: count(0).default(0).describe('optimiser steps of linear warm-up'),
+  weightDecay: z.number().gte(0).default(0).describe('decoupled decay of matrices'),
+  adamBeta1: z.number().gte(0).lt(1).default(0.9).describe('decay of the first moment'),
+  adamBeta2: z.number().gte(0).lt(1).default(0.999).describe('decay of the second moment'),
+  adamEpsilon: z.number().gt(0).default(1e-8).describe('added to the root of the second moment'),
+  maxGradNorm: z.number().gte(0).default(1).describe('clip the global gradient norm to this; 0 turns it off'),
+  batchSize: count(1).default(8).describe('pairs in one forward and backward pass'),
+  gradientAccumulationSteps: count(1).default(1).describe('passes in one optimiser step'),
+  epochs: z.number().gt(0).default(1).describe('passes over the training pairs'),
+  maxSteps: count(-1)
+    .refine((n) => n !== 0, 'must be -1 (off) or at least 1')
+    .default(-1)
+    .describe('optimiser steps; overrides epochs; -1 is off'),
+  shuffle: z.boolean().default(true).describe('new order every epoch, from the seed; false keeps the order of the cache'),
+  seed: count(0).default(0).describe('decides order, split and random selection'),
+  evalFraction: z.number().gte(0).lt(1).default(0).describe('share of the pairs held out for evaluation'),
+  evalEvery: count(0).default(0).describe('optimiser steps between evaluations; 0: only before the first and after the last'),
+  saveEvery: count(0).default(0).describe('optimiser steps between checkpoints; 0 writes none'),
+  saveTotalLimit: count(1).default(2).describe('checkpoints kept; older ones are removed'),
+  microBatchTokens: count(1).default(4096).describe('tokens computed at one time; memory, never a value, depends on it'),
+  activations: z.enum(['keep', 'recompute']).default('keep').describe('recompute saves memory for more time; exact either way'),
+  engine: z.enum(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto').describe('kernels'),
+  precision: z.enum(['fp32', 'bf16-matmul']).default('fp32').describe('precision of matrix products'),
+});
+
+export type TrainingConfig = z.infer<typeof trainingConfigSchema>;
+export type TrainingKey = keyof TrainingConfig;
+
+export const TRAINING_KEYS = Object.keys(trainingConfigSchema.shape) as TrainingKey[];
+
+/** One line a key, for help: name, default, meaning. */
+export function describeTrainingKeys(): { key: TrainingKey; default: string; meaning: string }[] {
+  const defaults = trainingConfigSchema.parse({});
+  return TRAINING_KEYS.map((key) => ({
+    key,
+    default: String(defaults[key]),
+    meaning: trainingConfigSchema.shape[key].description ?? '',
+  }));
+}

@@ -1,0 +1,183 @@
+/**
+ * `checkpoints/step-N`: a Hugging Face model directory with the optimiser's moments, the selection history and the
+ * trainer's state beside it. Published as one folder; every file's digest stands in the state, and is checked
+ * before anything is restored, so that a resumed run is bit-equal to an unbroken one or refused.
+ */
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  InputError,
+  canonicalJson,
+  explainSystemError,
+  publishDirectory,
+  quoteValue,
+  resolveInside,
+  sha256,
+  sha256OfFile,
+} from '@selective-dpo/foundation';
+import {
+  AdamW,
+  CausalLM,
+  exportParameters,
+  openSafetensors,
+  writeModelDirectory,
+  writeSafetensors,
+  type JsonObject,
+} from '@selective-dpo/model';
+import { z } from 'zod';
+import { SelectionHistory } from '../selection/selection-history.js';
+
+const STATE_FILE = 'trainer-state.json';
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+const HISTORY_FILE = 'selection-history.bin';
+
+const stateSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  /** Optimiser steps done. Order, schedule and random selection follow from it and the seed. */
+  step: z.int().min(1),
+  /** Training pairs seen. */
+  pairsSeen: z.int().min(0),
+  /** Digest of everything that must be the same to go on: configuration, cache, policy. */
+  runFingerprint: z.string(),
+  files: z.record(z.string(), z.string()),
+  /** SHA-256 of the canonical JSON of all other fields. */
+  digest: z.string(),
+});
+type CheckpointState = z.infer<typeof stateSchema>;
+
+/** What a checkpoint holds. */
+export interface TrainingState {
+  model: CausalLM;
+  optimizer: AdamW;
+  history: SelectionHistory;
+  step: number;
+  pairsSeen: number;
+}
+
+/**
+ * Publishes `checkpoints/step-N` and removes older ones beyond `keepLast`.
+ * @param policyDirectory where tokenizer files come from.
+ * @throws InputError `disk-full`, …
+ */
+export async function writeCheckpoint(
+  checkpoints: string,
+  state: TrainingState,
+  { runFingerprint, policyDirectory, keepLast }: { runFingerprint: string; policyDirectory: string; keepLast: number },
+): Promise<string> {
+  const directory = join(checkpoints, `step-${state.step}`);
+  await publishDirectory(directory, async (temporary) => {
+    await writeModelDirectory(temporary, {
+      config: state.model.config.raw as JsonObject,
+      tensors: exportParameters(state.model.parameters),
+      sourceDir: policyDirectory,
+      modelCard: `Checkpoint of a selective-dpo run after ${state.step} optimiser steps.\n`,
+    });
+    await writeSafetensors(join(temporary, OPTIMIZER_FILE), state.optimizer.exportState());
+    await writeFile(join(temporary, HISTORY_FILE), state.history.export());
+    const files: Record<string, string> = {};
+    for (const name of (await readdir(temporary)).sort()) files[name] = await sha256OfFile(join(temporary, name));
+    const { step, pairsSeen } = state;
+    const content = { schemaVersion: 1 as const, step, pairsSeen, runFingerprint, files };
+    const sealed: CheckpointState = { ...content, digest: sha256(canonicalJson(content)) };
+    await writeFile(join(temporary, STATE_FILE), `${JSON.stringify(sealed, null, 2)}\n`);
+  });
+  const steps = await checkpointSteps(checkpoints);
+  for (const old of steps.slice(0, Math.max(0, steps.length - keepLast))) {
+    await rm(join(checkpoints, `step-${old}`), { recursive: true, force: true });
+  }
+  return directory;
+}
+
+/** Steps of the published checkpoints, ascending; [] where there is no such folder. */
+export async function checkpointSteps(checkpoints: string): Promise<number[]> {
+  let names: string[];
+  try {
+    names = await readdir(checkpoints);
+  } catch {
+    return [];
+  }
+  return names
+    .flatMap((name) => /^step-([1-9]\d*)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** A checkpoint whose files all have the digests its state names. */
+export interface VerifiedCheckpoint {
+  directory: string;
+  step: number;
+  pairsSeen: number;
+}
+
+/**
+ * Checks a checkpoint's state and the digest of every file.
+ * @throws InputError `checkpoint-damaged`, `checkpoint-other-run`.
+ */
+export async function verifyCheckpoint(directory: string, runFingerprint: string): Promise<VerifiedCheckpoint> {
+  const file = join(directory, STATE_FILE);
+  const state = parseState(await readText(file), file);
+  for (const [name, digest] of Object.entries(state.files)) {
+    const path = resolveInside(directory, name, file);
+    if ((await sha256OfFile(path)) !== digest) {
+      throw damaged(path, 'the file is not the one that was written', `a file with SHA-256 ${digest}`);
+    }
+  }
+  if (state.runFingerprint !== runFingerprint) {
+    throw new InputError('checkpoint-other-run', 'the checkpoint was made with another configuration, cache or policy', {
+      file: directory,
+      hint: 'resume with the settings the run was started with, or start anew with another --out',
+    });
+  }
+  return { directory, step: state.step, pairsSeen: state.pairsSeen };
+}
+
+/** Restores a verified checkpoint onto the current engine. The receiver owns what it holds. */
+export async function loadCheckpoint(
+  checkpoint: VerifiedCheckpoint,
+  makeOptimizer: (model: CausalLM) => AdamW,
+): Promise<TrainingState> {
+  const { directory, step, pairsSeen } = checkpoint;
+  const model = await CausalLM.load(directory);
+  const optimizer = makeOptimizer(model);
+  const moments = await openSafetensors(join(directory, OPTIMIZER_FILE));
+  try {
+    await optimizer.restoreState(step, (name) => moments.read(name));
+  } finally {
+    await moments.close();
+  }
+  const history = SelectionHistory.import(await readFile(join(directory, HISTORY_FILE)));
+  return { model, optimizer, history, step, pairsSeen };
+}
+
+function parseState(text: string, file: string): CheckpointState {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw damaged(file, 'not JSON', 'the state written with the checkpoint');
+  }
+  const parsed = stateSchema.safeParse(value);
+  if (!parsed.success) throw damaged(file, quoteValue(parsed.error.issues[0]?.message), 'a trainer state');
+  const { digest, ...content } = parsed.data;
+  if (digest !== sha256(canonicalJson(content)) || text !== `${JSON.stringify(parsed.data, null, 2)}\n`) {
+    throw damaged(file, 'content that differs from what was written', 'the state written with the checkpoint');
+  }
+  return parsed.data;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw explainSystemError(error, file);
+  }
+}
+
+function damaged(file: string, found: string, expected: string): InputError {
+  return new InputError('checkpoint-damaged', 'the checkpoint is damaged', {
+    file,
+    found,
+    expected,
+    hint: 'delete this checkpoint folder and resume from the one before',
+  });
+}

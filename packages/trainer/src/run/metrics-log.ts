@@ -1,0 +1,75 @@
+/** `metrics.jsonl`: one JSON object a line, appended and flushed as the run goes; the truth about a run. */
+import { createReadStream } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { explainSystemError, publishFile } from '@selective-dpo/foundation';
+import type { Metrics } from '../step/batch-metrics.js';
+
+export interface MetricsLine {
+  split: 'train' | 'eval';
+  /** Optimiser steps done when the line was written. */
+  step: number;
+  [figure: string]: number | string;
+}
+
+/** Appends lines to a metrics file. A line is on disk when `append` returns. */
+export class MetricsLog {
+  private constructor(
+    private readonly handle: FileHandle,
+    private readonly path: string,
+    /** The last figures of each split among the lines that were kept. */
+    readonly last: { train?: Metrics; eval?: Metrics },
+  ) {}
+
+  /**
+   * Opens the file, keeping of an earlier run only whole lines up to `lastStep`: later ones belong to steps that
+   * will be done again. With `lastStep` 0 nothing is kept.
+   */
+  static async open(path: string, lastStep: number): Promise<MetricsLog> {
+    const last: MetricsLog['last'] = {};
+    try {
+      if (lastStep === 0) await rm(path, { force: true });
+      else {
+        await publishFile(path, async (target) => {
+          for await (const { text, value } of wholeLines(path)) {
+            if (value.step > lastStep) continue;
+            await target.write(`${text}\n`);
+            const { split, step: _step, ...figures } = value;
+            last[split] = figures as Metrics;
+          }
+        });
+      }
+      return new MetricsLog(await open(path, 'a'), path, last);
+    } catch (error) {
+      throw explainSystemError(error, path);
+    }
+  }
+
+  async append(line: MetricsLine): Promise<void> {
+    try {
+      await this.handle.write(`${JSON.stringify(line)}\n`);
+      await this.handle.datasync();
+    } catch (error) {
+      throw explainSystemError(error, this.path);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+/** The lines that are whole: a run that was killed may have left half a line at the end. */
+async function* wholeLines(path: string): AsyncGenerator<{ text: string; value: MetricsLine }> {
+  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      continue;
+    }
+    if (value !== null && typeof value === 'object' && typeof (value as MetricsLine).step === 'number') {
+      yield { text, value: value as MetricsLine };
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The folder of one run: `run.json` says what the run is made of, `config.yaml` is the configuration as resolved.
+ * A folder holds one run; going on with it needs the same configuration, cache and policy.
+ */
+import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  InputError,
+  InputErrors,
+  canonicalJson,
+  explainSystemError,
+  publishBytes,
+  quoteValue,
+  sha256,
+} from '@selective-dpo/foundation';
+import { stringify } from 'yaml';
+import type { TrainingConfig } from '../config/training-config.js';
+
+const RUN_FILE = 'run.json';
+
+/** Settings that change no value of a run, so that a resumed run may have others. */
+const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit']);
+
+/** Everything that determines a run's values. */
+export interface RunIdentity {
+  policySha256: string;
+  cacheManifestSha256: string;
+  /** Engine and versions, as resolved: `auto` may mean another engine on another day. */
+  engine: Record<string, unknown>;
+  config: TrainingConfig;
+}
+
+/** Digest of a run's identity, stored in every checkpoint. */
+export function runFingerprint(identity: RunIdentity): string {
+  return sha256(canonicalJson(withoutFreeSettings(identity)));
+}
+
+/**
+ * Makes the folder of a new run, or checks that an existing one is this run.
+ * @returns whether the folder holds an earlier part of this run.
+ * @throws InputError `run-exists`, `folder-in-use`; InputErrors naming each setting that differs.
+ */
+export async function prepareRunDirectory(directory: string, identity: RunIdentity, resume: boolean): Promise<boolean> {
+  try {
+    await mkdir(directory, { recursive: true });
+    const names = (await readdir(directory)).filter((name) => !name.startsWith('.'));
+    if (names.length > 0 && !names.includes(RUN_FILE)) {
+      throw new InputError('folder-in-use', 'the folder is not empty and holds no run', {
+        file: directory,
+        found: names.slice(0, 3).join(', '),
+        expected: 'a new or empty folder',
+        hint: 'choose another --out',
+      });
+    }
+    if (names.length > 0) {
+      if (!resume) {
+        throw new InputError('run-exists', 'the folder already holds a run', {
+          file: directory,
+          hint: 'add --resume to go on with it, or choose another --out',
+        });
+      }
+      refuseOtherRun(await readRunFile(join(directory, RUN_FILE)), identity, directory);
+      return true;
+    }
+    await publishBytes(join(directory, 'config.yaml'), stringify(identity.config));
+    await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
+    return false;
+  } catch (error) {
+    throw explainSystemError(error, directory);
+  }
+}
+
+async function readRunFile(file: string): Promise<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
+    if (value !== null && typeof value === 'object') return value as Record<string, unknown>;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new InputError('run-damaged', 'the description of the run cannot be read', {
+    file,
+    hint: 'start anew with another --out',
+  });
+}
+
+function refuseOtherRun(found: Record<string, unknown>, wanted: RunIdentity, directory: string): void {
+  const before = flatten(withoutFreeSettings(found));
+  const now = flatten(withoutFreeSettings(wanted));
+  const keys = [...new Set([...before.keys(), ...now.keys()])].filter((key) => before.get(key) !== now.get(key));
+  if (keys.length === 0) return;
+  throw new InputErrors(
+    keys.map(
+      (key) =>
+        new InputError('run-differs', 'the run in this folder was started with another value', {
+          file: directory,
+          field: key,
+          found: now.get(key) ?? 'nothing',
+          expected: before.get(key) ?? 'nothing',
+          hint: 'resume with the values it was started with, or choose another --out',
+        }),
+    ),
+  );
+}
+
+function withoutFreeSettings(identity: object): object {
+  const { config, ...rest } = identity as { config?: object };
+  const kept = Object.entries(config ?? {}).filter(([key]) => !FREE_SETTINGS.has(key));
+  return { ...rest, config: Object.fromEntries(kept) };
+}
+
+function flatten(value: object, prefix = '', into = new Map<string, string>()): Map<string, string> {
+  for (const [key, inner] of Object.entries(value)) {
+    const path = prefix === '' ? key : `${prefix}.${key}`;
+    if (inner !== null && typeof inner === 'object') flatten(inner as object, path, into);
+    else into.set(path, quoteValue(inner));
+  }
+  return into;
+}

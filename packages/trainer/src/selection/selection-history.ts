@@ -1,0 +1,82 @@
+/**
+ * Which tokens of each pair were kept at its last visit, for the metric `selection/overlap_previous`. One bit a
+ * token, bounded: when the store is full, new pairs are not remembered.
+ */
+import type { PairMask } from '../loss/preference-loss.js';
+
+const MAX_BYTES = 64 << 20;
+
+export class SelectionHistory {
+  private readonly bits = new Map<number, Uint8Array>();
+  private bytes = 0;
+
+  constructor(private readonly maxBytes = MAX_BYTES) {}
+
+  /**
+   * Share of the tokens kept now that were kept at the last visit of this pair, in [0, 1]; undefined at the
+   * first visit. Remembers the new mask.
+   * @param row the pair's row in the cache.
+   */
+  visit(row: number, mask: PairMask): { kept: number; keptBefore: number } | undefined {
+    const now = packBits(mask);
+    const before = this.bits.get(row);
+    if (before === undefined) {
+      if (this.bytes + now.length > this.maxBytes) return undefined;
+      this.bytes += now.length;
+      this.bits.set(row, now);
+      return undefined;
+    }
+    this.bits.set(row, now);
+    let kept = 0;
+    let keptBefore = 0;
+    for (let i = 0; i < now.length; i++) {
+      kept += popCount(now[i]!);
+      keptBefore += popCount(now[i]! & before[i]!);
+    }
+    return { kept, keptBefore };
+  }
+
+  /** All masks as one block: per pair its row, its length in bytes (uint32, little-endian each), its bits. */
+  export(): Uint8Array {
+    const block = new Uint8Array(this.bytes + 8 * this.bits.size);
+    const view = new DataView(block.buffer);
+    let at = 0;
+    for (const [row, bits] of [...this.bits].sort(([a], [b]) => a - b)) {
+      view.setUint32(at, row, true);
+      view.setUint32(at + 4, bits.length, true);
+      block.set(bits, at + 8);
+      at += 8 + bits.length;
+    }
+    return block;
+  }
+
+  /** The inverse of {@link export}. @throws RangeError for a block that is not whole. */
+  static import(block: Uint8Array): SelectionHistory {
+    const history = new SelectionHistory();
+    const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    for (let at = 0; at < block.length; ) {
+      const length = at + 8 <= block.length ? view.getUint32(at + 4, true) : Infinity;
+      if (at + 8 + length > block.length) throw new RangeError(`the block ends inside the entry at byte ${at}`);
+      history.bits.set(view.getUint32(at, true), block.slice(at + 8, at + 8 + length));
+      history.bytes += length;
+      at += 8 + length;
+    }
+    return history;
+  }
+}
+
+function packBits({ chosen, rejected }: PairMask): Uint8Array {
+  const bits = new Uint8Array(Math.ceil((chosen.length + rejected.length) / 8));
+  const set = (place: number): void => {
+    bits[place >> 3]! |= 1 << (place & 7);
+  };
+  chosen.forEach((kept, t) => kept === 1 && set(t));
+  rejected.forEach((kept, t) => kept === 1 && set(chosen.length + t));
+  return bits;
+}
+
+function popCount(byte: number): number {
+  let count = 0;
+  for (let rest = byte; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}

@@ -1,0 +1,292 @@
+/**
+ * Stage two from top to bottom: stream the cache, select tokens, optimise the masked loss, write metrics,
+ * checkpoints and the final model. The reference is never loaded and nothing is tokenised.
+ */
+import { join } from 'node:path';
+import { Interrupted, InputError, ProgressMeter, mixSeeds, type ProgressListener } from '@selective-dpo/foundation';
+import { CacheReader, split } from '@selective-dpo/data';
+import { AdamW, CausalLM, clipFactor, globalNorm, openEngine, type Engine } from '@selective-dpo/model';
+import type { TrainingConfig } from './config/training-config.js';
+import { evaluate } from './evaluate.js';
+import { learningRateAt } from './optimisation/learning-rate.js';
+import { openPolicy, type Policy } from './policy.js';
+import { checkpointSteps, loadCheckpoint, verifyCheckpoint, writeCheckpoint, type TrainingState } from './run/checkpoint.js';
+import { exportFinal } from './run/final-model.js';
+import { MetricsLog } from './run/metrics-log.js';
+import { prepareRunDirectory, runFingerprint, type RunIdentity } from './run/run-directory.js';
+import { TrainingOrder } from './run/training-order.js';
+import { SelectionHistory } from './selection/selection-history.js';
+import { batchMetrics, type Metrics } from './step/batch-metrics.js';
+import { selectiveStep, type CachedPair, type MicroBatching, type Objective } from './step/selective-step.js';
+
+export interface TrainOptions {
+  /** Hugging Face model directory to start from. */
+  policyDirectory: string;
+  cacheDirectory: string;
+  /** Folder of the run. */
+  outDirectory: string;
+  config: TrainingConfig;
+  /** Go on from the newest checkpoint of the run in `outDirectory`, if there is one. */
+  resume: boolean;
+  listener?: ProgressListener;
+  /** Stops after the step in progress, with a checkpoint. */
+  signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  steps: number;
+  finalDirectory: string;
+  /** Last figures of each split that has any. */
+  lastMetrics: { train?: Metrics; eval?: Metrics };
+}
+
+/**
+ * Trains a policy on a reference cache.
+ * @throws InputError, InputErrors for bad input; Interrupted when `signal` stopped it.
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const cache = await CacheReader.open(options.cacheDirectory);
+  try {
+    const policy = await openPolicy(options.policyDirectory, cache);
+    const engine = await openEngine(options.config.engine, { precision: options.config.precision });
+    const run = new TrainingRun(options, cache, policy, engine);
+    return await run.toTheEnd();
+  } finally {
+    await cache.close();
+  }
+}
+
+/** One process's part of a run. */
+class TrainingRun {
+  private readonly config: TrainingConfig;
+  private readonly micro: MicroBatching;
+  private readonly order: TrainingOrder;
+  private readonly evalRows: Uint32Array;
+  private readonly identity: RunIdentity;
+  private lastMetrics: TrainResult['lastMetrics'] = {};
+  private state!: TrainingState;
+  private log!: MetricsLog;
+
+  constructor(
+    private readonly options: TrainOptions,
+    private readonly cache: CacheReader,
+    private readonly policy: Policy,
+    private readonly engine: Engine,
+  ) {
+    const { config } = options;
+    this.config = config;
+    this.micro = { pairs: config.batchSize, tokens: config.microBatchTokens, activations: config.activations };
+    const rows = split(cache.rowCount, config.evalFraction, config.seed);
+    if (rows.train.length === 0) {
+      throw new InputError('no-training-pairs', 'nothing is left to train on', {
+        file: options.cacheDirectory,
+        found: `${cache.rowCount} pairs, ${rows.eval.length} of them held out`,
+        expected: 'at least one training pair',
+        hint: 'lower evalFraction or score more rows',
+      });
+    }
+    this.evalRows = rows.eval;
+    this.order = new TrainingOrder(rows.train, config);
+    this.identity = {
+      policySha256: policy.weightsSha256,
+      cacheManifestSha256: cache.manifest.digest,
+      engine: engine.describe() as unknown as Record<string, unknown>,
+      config,
+    };
+  }
+
+  async toTheEnd(): Promise<TrainResult> {
+    const { outDirectory, resume } = this.options;
+    const earlier = await prepareRunDirectory(outDirectory, this.identity, resume);
+    this.state = (earlier ? await this.restore() : undefined) ?? (await this.start());
+    try {
+      const { step } = this.state;
+      this.log = await MetricsLog.open(join(outDirectory, 'metrics.jsonl'), step);
+      this.lastMetrics = this.log.last;
+      try {
+        await this.optimise();
+      } finally {
+        await this.log.close();
+      }
+      const finalDirectory = await exportFinal(join(outDirectory, 'final'), this.state, {
+        config: this.config,
+        cache: this.cache,
+        policy: this.policy,
+        engine: this.engine,
+        lastMetrics: this.lastMetrics,
+      });
+      return { steps: this.state.step, finalDirectory, lastMetrics: this.lastMetrics };
+    } finally {
+      this.state.optimizer.dispose();
+      this.state.model.dispose();
+    }
+  }
+
+  private makeOptimizer = (model: CausalLM): AdamW =>
+    new AdamW(model.parameters, {
+      beta1: this.config.adamBeta1,
+      beta2: this.config.adamBeta2,
+      epsilon: this.config.adamEpsilon,
+      weightDecay: this.config.weightDecay,
+    });
+
+  private async start(): Promise<TrainingState> {
+    const model = await CausalLM.load(this.options.policyDirectory);
+    return { model, optimizer: this.makeOptimizer(model), history: new SelectionHistory(), step: 0, pairsSeen: 0 };
+  }
+
+  private async restore(): Promise<TrainingState | undefined> {
+    const newest = (await checkpointSteps(this.checkpoints)).at(-1);
+    if (newest === undefined) return undefined;
+    const directory = join(this.checkpoints, `step-${newest}`);
+    const checkpoint = await verifyCheckpoint(directory, runFingerprint(this.identity));
+    this.notice('resumed', `going on after step ${newest} of ${this.order.totalSteps}`);
+    return loadCheckpoint(checkpoint, this.makeOptimizer);
+  }
+
+  private async optimise(): Promise<void> {
+    const { totalSteps } = this.order;
+    const meter = new ProgressMeter('train', 'steps', totalSteps, this.state.step);
+    if (this.state.step === 0) await this.evaluateNow();
+    let next = this.state.step < totalSteps ? this.pairsOfStep(this.state.step) : undefined;
+    while (next !== undefined) {
+      if (this.options.signal?.aborted === true) await this.stop();
+      const waited = performance.now();
+      const pairs = await next;
+      const dataSeconds = (performance.now() - waited) / 1000;
+      const step = this.state.step;
+      next = step + 1 < totalSteps ? this.pairsOfStep(step + 1) : undefined;
+      // Awaited at the top of the next turn; until then a failure must not count as unhandled.
+      next?.catch(() => undefined);
+      const metrics = await this.takeStep(pairs, dataSeconds);
+      this.options.listener?.(meter.advance(1, { loss: metrics['loss']!, 'tokens/s': metrics['tokens/s']! }));
+      await this.afterStep();
+    }
+  }
+
+  /** Forward, selection, backward, clip, update; one line of metrics. */
+  private async takeStep(pairs: CachedPair[], dataSeconds: number): Promise<Metrics> {
+    const { state, config } = this;
+    const started = performance.now();
+    const result = await selectiveStep(state.model, pairs, this.objective(state.step), this.micro);
+    const gradNorm = await globalNorm(result.gradients);
+    const metrics = batchMetrics(result.outcomes, config.beta, state.history);
+    this.refuseNonFinite(metrics['loss']!, gradNorm, result.gradients);
+    const lr = learningRateAt(state.step, {
+      peak: config.learningRate,
+      type: config.lrSchedule,
+      warmupSteps: config.warmupSteps,
+      totalSteps: this.order.totalSteps,
+    });
+    const beforeUpdate = performance.now();
+    state.optimizer.step(result.gradients, lr, clipFactor(gradNorm, config.maxGradNorm));
+    const ended = performance.now();
+    state.step++;
+    state.pairsSeen += pairs.length;
+    const seconds = (ended - started) / 1000 + dataSeconds;
+    this.lastMetrics.train = {
+      ...metrics,
+      grad_norm: gradNorm,
+      lr,
+      epoch: state.step / this.order.stepsPerEpoch,
+      'tokens/s': result.tokens / seconds,
+      'pairs/s': pairs.length / seconds,
+      'seconds/data': dataSeconds,
+      'seconds/forward': result.seconds.forward,
+      'seconds/head': result.seconds.head,
+      'seconds/backward': result.seconds.backward,
+      'seconds/optimizer': (ended - beforeUpdate) / 1000,
+      'memory/peak_rss_mb': process.resourceUsage().maxRSS / 1024,
+      'memory/tensors': this.engine.tf.memory().numTensors,
+    };
+    await this.log.append({ split: 'train', step: state.step, ...this.lastMetrics.train });
+    return this.lastMetrics.train;
+  }
+
+  private async afterStep(): Promise<void> {
+    const { evalEvery, saveEvery } = this.config;
+    const { step } = this.state;
+    const last = step === this.order.totalSteps;
+    if (last || (evalEvery > 0 && step % evalEvery === 0)) await this.evaluateNow();
+    if (saveEvery > 0 && (last || step % saveEvery === 0)) await this.save();
+  }
+
+  private async evaluateNow(): Promise<void> {
+    if (this.evalRows.length === 0) return;
+    const { model, step } = this.state;
+    const metrics = await evaluate(model, this.cache, this.evalRows, this.objective(0), this.micro);
+    this.lastMetrics.eval = metrics;
+    await this.log.append({ split: 'eval', step, ...metrics });
+    this.notice(
+      'evaluated',
+      `step ${step}: held-out loss ${metrics['loss']!.toFixed(4)}, ` +
+        `accuracy ${(100 * metrics['rewards/accuracies']!).toFixed(1)}% on ${this.evalRows.length} pairs`,
+    );
+  }
+
+  private async save(): Promise<void> {
+    await writeCheckpoint(this.checkpoints, this.state, {
+      runFingerprint: runFingerprint(this.identity),
+      policyDirectory: this.options.policyDirectory,
+      keepLast: this.config.saveTotalLimit,
+    });
+  }
+
+  /** Ends the run before its time, with a checkpoint to go on from. */
+  private async stop(): Promise<never> {
+    if (this.state.step > 0) await this.save();
+    throw new Interrupted(
+      `stopped after step ${this.state.step} of ${this.order.totalSteps}`,
+      'run the same command with --resume',
+    );
+  }
+
+  private refuseNonFinite(loss: number, gradNorm: number, gradients: Map<string, { dispose(): void }>): void {
+    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
+    for (const gradient of gradients.values()) gradient.dispose();
+    throw new InputError('training-diverged', `the loss or its gradient is not finite at step ${this.state.step + 1}`, {
+      found: `loss ${loss}, gradient norm ${gradNorm}`,
+      hint: 'lower learningRate or beta, or check the policy’s weights',
+    });
+  }
+
+  private async pairsOfStep(step: number): Promise<CachedPair[]> {
+    const { vocabSize } = this.state.model.config;
+    return Promise.all(
+      this.order.rowsOfStep(step).map(async (index) => {
+        const row = await this.cache.row(index);
+        this.policy.refuseUnknownIds(row, vocabSize);
+        return { index, row };
+      }),
+    );
+  }
+
+  private objective(step: number): Objective {
+    const { config } = this;
+    return {
+      selection: {
+        rule: config.selection,
+        keep: config.keep,
+        spanUnit: config.spanUnit,
+        spanWindow: config.spanWindow,
+      },
+      loss: {
+        type: config.loss,
+        beta: config.beta,
+        labelSmoothing: config.labelSmoothing,
+        rpoAlpha: config.rpoAlpha,
+        lengthNormalization: config.lengthNormalization,
+      },
+      endsSentence: this.policy.endsSentence,
+      seed: mixSeeds(config.seed, step),
+    };
+  }
+
+  private get checkpoints(): string {
+    return join(this.options.outDirectory, 'checkpoints');
+  }
+
+  private notice(code: string, message: string): void {
+    this.options.listener?.({ type: 'notice', code, message });
+  }
+}
