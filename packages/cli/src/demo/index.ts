@@ -1,0 +1,10 @@
+/** The demo's data: a small world, its texts, its tokenizer and its judge. */
+export * from './orders.js';
+export { renderPrompt } from './prompts.js';
+export { planAnswer, renderAnswer, type AnswerPlan } from './answers.js';
+export { addFaults, applyFault, FAULT_KINDS, type FaultKind } from './faults.js';
+export { judgeAnswer, parseOrder, type Judgement } from './judge.js';
+export { winRate, type WinRate } from './win-rate.js';
+export * from './rows.js';
+export * from './tokenizer-files.js';
+export * from './write-demo-data.js';
