@@ -1,0 +1,23 @@
+/** What the thread that decodes columnar files and the thread that reads their rows say to each other. */
+
+export type ColumnarKind = 'parquet' | 'arrow-file' | 'arrow-stream';
+
+export interface ColumnarTask {
+  file: string;
+  kind: ColumnarKind;
+  /** Names of the columns to decode, where the file has them. */
+  columns: readonly string[];
+}
+
+/**
+ * The reader asks with `'next'`; the decoder answers each time with one of these. The first answer is `schema`.
+ */
+export type ColumnarAnswer =
+  | { type: 'schema'; fields: string[] }
+  /** Column names, and for each row their values in that order. */
+  | { type: 'rows'; columns: string[]; rows: unknown[][] }
+  | { type: 'end' }
+  | { type: 'unreadable'; found: string; rowGroup?: number };
+
+/** Rows in one answer: enough to make messages cheap, few enough to keep them small. */
+export const ROWS_PER_ANSWER = 256;

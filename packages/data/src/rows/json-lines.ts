@@ -1,0 +1,36 @@
+/** JSON Lines, one row at a time. */
+import { MAX_ROW_BYTES, RowBuffer, textPieces, type RowText } from './text-pieces.js';
+
+const LINE_FEED = 0x0a;
+
+/**
+ * The lines of a file that are not blank. A byte-order mark at the start and carriage returns are left out.
+ * @throws InputError `row-too-long`, `not-utf8`, `gzip-broken`, or the file system's.
+ */
+export async function* jsonLines(
+  file: string,
+  gzip: boolean,
+  maxRowBytes: number = MAX_ROW_BYTES,
+): AsyncGenerator<RowText> {
+  const buffer = new RowBuffer(file, maxRowBytes);
+  let line = 1;
+  let row = 0;
+  for await (const piece of textPieces(file, gzip)) {
+    let start = 0;
+    for (let end = piece.indexOf(LINE_FEED); end >= 0; end = piece.indexOf(LINE_FEED, start)) {
+      buffer.add(piece.subarray(start, end), row, line);
+      const text = buffer.take(row, line).trim();
+      if (text !== '') {
+        yield { text, line };
+        row++;
+      }
+      line++;
+      start = end + 1;
+    }
+    if (start < piece.length) buffer.add(piece.subarray(start), row, line);
+  }
+  if (buffer.length > 0) {
+    const text = buffer.take(row, line).trim();
+    if (text !== '') yield { text, line };
+  }
+}

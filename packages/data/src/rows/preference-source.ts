@@ -1,0 +1,127 @@
+/** A preference file as a source of rows, whatever its kind and layout. */
+import { stat } from 'node:fs/promises';
+import { explainSystemError, InputError, sha256OfFile } from '@selective-dpo/foundation';
+import type { DroppedRow, PreferenceRow } from './preference-row.js';
+import { columnarRows } from './columnar-rows.js';
+import { recogniseFile, type RecognisedFile } from './file-kind.js';
+import { jsonArrayElements } from './json-array.js';
+import { jsonLines } from './json-lines.js';
+import { detectLayout, LAYOUT_FIELDS, PREFERENCE_LAYOUTS, readRow, type PreferenceLayout } from './layout.js';
+
+export interface PreferenceSourceOptions {
+  /** `auto` (the default) looks at the first row only. */
+  layout?: 'auto' | PreferenceLayout | undefined;
+  /** Read the first `limit` rows of the file only; rows that turn out unusable count. */
+  limit?: number | undefined;
+}
+
+/** Everything about the source that decides its rows: part of a cache's key. */
+export interface SourceFingerprint {
+  /** Of the file as it lies on the disk, packed or not. */
+  sha256: string;
+  bytes: number;
+  layout: PreferenceLayout;
+  limit: number | null;
+}
+
+export interface PreferenceSource {
+  readonly file: string;
+  /** The layout that was given, or found. */
+  readonly layout: PreferenceLayout;
+  fingerprint(): Promise<SourceFingerprint>;
+  /**
+   * The rows in file order, from the start at every call. A row that is valid data but no preference comes as a
+   * {@link DroppedRow}. Memory: one row of text, or one row group or record batch.
+   * @throws InputError `json-broken`, `row-too-long`, `not-utf8`, `gzip-broken`, `parquet-unreadable`,
+   *   `arrow-unreadable`, or the file system's.
+   */
+  rows(): AsyncGenerator<PreferenceRow | DroppedRow>;
+}
+
+interface RawRow {
+  value: unknown;
+  /** All fields of the row, where `value` has only some. */
+  fields?: string[];
+}
+
+/**
+ * Opens JSON Lines, a JSON array (either may be gzipped), Parquet, or an Arrow IPC file or stream.
+ * @throws InputError `option-invalid`, `file-empty`, `file-kind-unknown`, `layout-unknown`, and those of `rows()`.
+ */
+export async function openPreferenceSource(
+  file: string,
+  options: PreferenceSourceOptions = {},
+): Promise<PreferenceSource> {
+  const { layout: asked = 'auto', limit } = options;
+  checkOptions(asked, limit);
+  const recognised = await recogniseFile(file);
+  const layout = asked === 'auto' ? await layoutOfFirstRow(file, recognised) : asked;
+  return {
+    file,
+    layout,
+    async fingerprint() {
+      try {
+        const { size } = await stat(file);
+        return { sha256: await sha256OfFile(file), bytes: size, layout, limit: limit ?? null };
+      } catch (error) {
+        throw explainSystemError(error, file);
+      }
+    },
+    async *rows() {
+      let row = 0;
+      for await (const { value } of rawRows(file, recognised)) {
+        yield readRow(layout, value, row);
+        row++;
+        if (row === limit) return;
+      }
+    },
+  };
+}
+
+function checkOptions(layout: string, limit: number | undefined): void {
+  if (layout !== 'auto' && !(PREFERENCE_LAYOUTS as string[]).includes(layout)) {
+    throw new InputError('option-invalid', 'there is no such layout', {
+      field: 'layout',
+      found: layout,
+      expected: ['auto', ...PREFERENCE_LAYOUTS].join(', '),
+    });
+  }
+  if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) {
+    throw new InputError('option-invalid', 'the limit of rows is not a positive whole number', {
+      field: 'limit',
+      found: String(limit),
+    });
+  }
+}
+
+async function layoutOfFirstRow(file: string, recognised: RecognisedFile): Promise<PreferenceLayout> {
+  for await (const { value, fields } of rawRows(file, recognised)) return detectLayout(file, value, fields);
+  throw new InputError('file-empty', 'the file holds no row', { file, expected: 'preference rows' });
+}
+
+async function* rawRows(file: string, { kind, gzip }: RecognisedFile): AsyncGenerator<RawRow> {
+  if (kind !== 'jsonl' && kind !== 'json') {
+    yield* columnarRows(file, kind, LAYOUT_FIELDS);
+    return;
+  }
+  const texts = kind === 'jsonl' ? jsonLines(file, gzip) : jsonArrayElements(file, gzip);
+  let row = 0;
+  for await (const { text, line } of texts) {
+    yield { value: parseRow(text, file, row, line) };
+    row++;
+  }
+}
+
+function parseRow(text: string, file: string, row: number, line: number): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new InputError('json-broken', 'the row is not valid JSON', {
+      file,
+      line,
+      row,
+      found: (error as Error).message,
+      hint: 'mend or remove this row',
+    });
+  }
+}
