@@ -2,8 +2,8 @@
  * JSON from files nobody has checked. `JSON.parse` alone keeps the last of two equal keys without a word, so two
  * programs can read two different models out of one file; here a repeated key is an error, and so is deep nesting.
  */
-import { open } from 'node:fs/promises';
 import { explainSystemError, InputError, quoteValue } from '@selective-dpo/foundation';
+import { openRegularFile } from './regular-file.js';
 
 /** Objects and arrays inside one another; the files read here need four. */
 const MAX_DEPTH = 16;
@@ -50,28 +50,25 @@ export function parseJsonBytes(bytes: Uint8Array, file: string): JsonValue {
 
 /**
  * Reads and parses a JSON file of at most `maxBytes` bytes.
- * @throws InputError `file-not-found`, `file-too-large`, `invalid-json`, …
+ * @throws InputError `file-not-found`, `not-a-file`, `file-too-large`, `invalid-json`, …
  */
 export async function readJsonFile(path: string, maxBytes: number): Promise<JsonValue> {
+  const { handle, size } = await openRegularFile(path);
   let bytes: Buffer;
   try {
-    const handle = await open(path, 'r');
-    try {
-      const { size } = await handle.stat();
-      if (size > maxBytes) {
-        throw new InputError('file-too-large', 'the file is larger than any of its kind', {
-          file: path,
-          found: `${size} bytes`,
-          expected: `at most ${maxBytes} bytes`,
-          hint: 'check that this is the right file',
-        });
-      }
-      bytes = await handle.readFile();
-    } finally {
-      await handle.close();
+    if (size > maxBytes) {
+      throw new InputError('file-too-large', 'the file is larger than any of its kind', {
+        file: path,
+        found: `${size} bytes`,
+        expected: `at most ${maxBytes} bytes`,
+        hint: 'check that this is the right file',
+      });
     }
+    bytes = await handle.readFile();
   } catch (error) {
     throw explainSystemError(error, path);
+  } finally {
+    await handle.close();
   }
   return parseJsonBytes(bytes, path);
 }

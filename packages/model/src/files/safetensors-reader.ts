@@ -1,6 +1,7 @@
 /** Reads tensors of one safetensors file by position: memory holds the tensor asked for and nothing else. */
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { explainSystemError, InputError } from '@selective-dpo/foundation';
+import { openRegularFile } from './regular-file.js';
 import { widenBfloat16s, widenHalves } from './half-precision.js';
 import { LENGTH_BYTES, parseHeader, parseHeaderLength } from './safetensors-header.js';
 import type { SafetensorsHeader, TensorInfo } from './safetensors-header.js';
@@ -91,27 +92,15 @@ export class SafetensorsFile {
  *   `safetensors-dtype`, `safetensors-offsets`, `safetensors-truncated`.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  let handle: FileHandle;
+  const { handle, size } = await openRegularFile(path);
   try {
-    handle = await open(path, 'r');
-  } catch (error) {
-    throw explainSystemError(error, path);
-  }
-  try {
-    const status = await handle.stat();
-    if (!status.isFile()) {
-      throw new InputError('not-a-file', 'is not a regular file', {
-        file: path,
-        expected: 'a safetensors file',
-      });
-    }
     const prefix = new Uint8Array(LENGTH_BYTES);
-    if (status.size >= LENGTH_BYTES) await readFully(handle, prefix, 0, path);
-    const length = parseHeaderLength(prefix, status.size, path);
+    if (size >= LENGTH_BYTES) await readFully(handle, prefix, 0, path);
+    const length = parseHeaderLength(prefix, size, path);
     const json = new Uint8Array(length);
     await readFully(handle, json, LENGTH_BYTES, path);
     const dataStart = LENGTH_BYTES + length;
-    return new SafetensorsFile(path, handle, dataStart, parseHeader(json, status.size - dataStart, path));
+    return new SafetensorsFile(path, handle, dataStart, parseHeader(json, size - dataStart, path));
   } catch (error) {
     await handle.close();
     throw explainSystemError(error, path);

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '@selective-dpo/foundation';
 import { openSafetensors } from '../../src/files/index.js';
@@ -102,9 +104,15 @@ describe('a hostile header', () => {
     });
   });
 
-  it('is refused in a folder', async () => {
+  it('is refused, and not waited for, where the name is that of a folder or a pipe', async () => {
     const folder = await temporaryFolder();
-    expect(await problemsOf(() => openSafetensors(folder))).toMatchObject([{ details: { file: folder } }]);
+    const pipe = join(folder, 'model.safetensors');
+    execFileSync('mkfifo', [pipe]);
+    for (const path of [folder, pipe]) {
+      expect(await problemsOf(() => openSafetensors(path))).toMatchObject([
+        { code: 'not-a-file', details: { file: path } },
+      ]);
+    }
   });
 });
 
