@@ -1,1 +1,6 @@
-export {};
+export * from './engine.js';
+export * from './fused-adamw.js';
+export * from './open-engine.js';
+export { installTensorflowEngine, type InstallOptions } from './tensorflow/install.js';
+export { TENSORFLOW_VERSION, engineFolder, installedEngine } from './tensorflow/engine-folder.js';
+export { tensorflowProblem } from './tensorflow/tensorflow-engine.js';

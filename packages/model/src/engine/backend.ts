@@ -1,0 +1,43 @@
+/** Steps that opening an engine has in common: choosing the tfjs backend, refusing a precision, reading values. */
+import { InputError } from '@selective-dpo/foundation';
+import type { EngineName, EnginePrecision } from './engine.js';
+import { tf } from './tfjs-setup.js';
+
+/**
+ * Makes a registered tfjs backend the current one.
+ * @throws InputError `engine-not-available` if it does not start.
+ */
+export async function useBackend(name: EngineName): Promise<void> {
+  let started = false;
+  let reason = '';
+  try {
+    started = await tf.setBackend(name);
+    if (started) await tf.ready();
+  } catch (error) {
+    started = false;
+    reason = error instanceof Error ? error.message : String(error);
+  }
+  if (!started) {
+    throw new InputError('engine-not-available', `the ${name} engine does not start`, {
+      ...(reason === '' ? {} : { found: reason }),
+      hint: 'try another engine, e.g. wasm, which needs nothing but this package',
+    });
+  }
+}
+
+/** @throws InputError `engine-precision` for an engine that multiplies in float32 only. */
+export function refuseBf16(name: EngineName, precision: EnginePrecision): void {
+  if (precision === 'fp32') return;
+  throw new InputError('engine-precision', `the ${name} engine has no bfloat16 matrix products`, {
+    field: 'precision',
+    found: precision,
+    expected: 'fp32',
+    hint: 'use precision fp32, or the tensorflow engine',
+  });
+}
+
+/** @throws TypeError if the tensor is not float32. */
+export function floatsOf(tensor: import('@tensorflow/tfjs-core').Tensor): Float32Array {
+  if (tensor.dtype !== 'float32') throw new TypeError(`a float32 tensor was expected, found ${tensor.dtype}`);
+  return tensor.dataSync<'float32'>();
+}

@@ -1,0 +1,36 @@
+/** What the rest of the project needs from a TensorFlow.js engine; {@link openEngine} gives one. */
+import type * as tf from '@tensorflow/tfjs-core';
+import type { FusedAdamW } from './fused-adamw.js';
+
+/** `tensorflow`: TensorFlow's C library; `wasm`: nothing but npm; `cpu`: plain JavaScript, the tests' oracle. */
+export type EngineName = 'tensorflow' | 'wasm' | 'cpu';
+
+/**
+ * `fp32`: every value and every product in float32. `bf16-matmul`: tensors stay float32, matrix products round
+ * their operands to bfloat16 and accumulate in float32.
+ */
+export type EnginePrecision = 'fp32' | 'bf16-matmul';
+
+/** Engines in the order in which `auto` tries them; `cpu` is too slow to be chosen for anybody. */
+export const AUTO_ORDER: readonly EngineName[] = ['tensorflow', 'wasm'];
+
+export interface Engine {
+  readonly name: EngineName;
+  readonly precision: EnginePrecision;
+  /** The tfjs namespace with gradients registered; the engine's kernels serve it while the engine is current. */
+  readonly tf: typeof tf;
+  /** Bytes that all tensors together can take; undefined where the machine's memory is the limit. */
+  readonly memoryLimitBytes: number | undefined;
+  /** The optimiser's inner step as kernels of the engine; undefined where plain ops are all there is. */
+  readonly fusedAdamW: FusedAdamW | undefined;
+  /**
+   * Everything about the engine that can change a computed value, for cache manifests and run directories:
+   * names and versions, as short texts.
+   */
+  describe(): Record<string, string>;
+  /**
+   * The values of a float32 tensor as a copy that belongs to the caller.
+   * @throws TypeError for a tensor of another type.
+   */
+  readFloats(tensor: tf.Tensor): Float32Array;
+}
