@@ -18,14 +18,24 @@ let registered = false;
 export function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
-  const plainMatMul = tf.getKernel('BatchMatMul', 'wasm')!.kernelFunc;
+  const plain = tf.getKernel('BatchMatMul', 'wasm')!;
   tf.unregisterKernel('BatchMatMul', 'wasm');
-  register('BatchMatMul', (call) => batchMatMul(call, plainMatMul));
+  register('BatchMatMul', (call) => batchMatMul(call, plain.kernelFunc), plain.setupFunc);
   register('UnsortedSegmentSum', unsortedSegmentSum);
 }
 
-function register(kernelName: string, kernel: (call: KernelCall) => tf.TensorInfo): void {
-  tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc: kernel as unknown as WasmKernel });
+/** @param setupFunc binds the module's compiled functions that the kernel calls. */
+function register(
+  kernelName: string,
+  kernel: (call: KernelCall) => tf.TensorInfo,
+  setupFunc?: tf.KernelConfig['setupFunc'],
+): void {
+  tf.registerKernel({
+    kernelName,
+    backendName: 'wasm',
+    kernelFunc: kernel as unknown as WasmKernel,
+    ...(setupFunc === undefined ? {} : { setupFunc }),
+  });
 }
 
 /** Products of two stacks [B, m, k] and [B, k, n]: operands are transposed first, then each pair is one plain product. */
