@@ -1,6 +1,7 @@
 /** Steps that opening an engine has in common: choosing the tfjs backend, refusing a precision, reading values. */
 import { InputError } from '@selective-dpo/foundation';
 import type { EngineName, EnginePrecision } from './engine.js';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { tf } from './tfjs-setup.js';
 
 /**
@@ -8,20 +9,21 @@ import { tf } from './tfjs-setup.js';
  * @throws InputError `engine-not-available` if it does not start.
  */
 export async function useBackend(name: EngineName): Promise<void> {
-  let started = false;
-  let reason = '';
+  const reason = await failureOf(name);
+  if (reason === undefined) return;
+  throw new InputError('engine-not-available', `the ${name} engine does not start`, {
+    found: reason,
+    hint: 'try another engine, e.g. wasm, which needs nothing but this package',
+  });
+}
+
+async function failureOf(name: EngineName): Promise<string | undefined> {
   try {
-    started = await tf.setBackend(name);
-    if (started) await tf.ready();
+    if (!(await tf.setBackend(name))) return 'no reason given by tfjs';
+    await tf.ready();
+    return undefined;
   } catch (error) {
-    started = false;
-    reason = error instanceof Error ? error.message : String(error);
-  }
-  if (!started) {
-    throw new InputError('engine-not-available', `the ${name} engine does not start`, {
-      ...(reason === '' ? {} : { found: reason }),
-      hint: 'try another engine, e.g. wasm, which needs nothing but this package',
-    });
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -37,7 +39,7 @@ export function refuseBf16(name: EngineName, precision: EnginePrecision): void {
 }
 
 /** @throws TypeError if the tensor is not float32. */
-export function floatsOf(tensor: import('@tensorflow/tfjs-core').Tensor): Float32Array {
+export function floatsOf(tensor: Tensor): Float32Array {
   if (tensor.dtype !== 'float32') throw new TypeError(`a float32 tensor was expected, found ${tensor.dtype}`);
   return tensor.dataSync<'float32'>();
 }

@@ -3,7 +3,7 @@
  * a binding inside node_modules; here its backend class is given the binding that `sdpo engine install` built.
  */
 import { createRequire } from 'node:module';
-import * as nodeUtil from 'node:util';
+import type * as nodeUtil from 'node:util';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { InputError } from '@selective-dpo/foundation';
 import { floatsOf, useBackend } from '../backend.js';

@@ -1,17 +1,21 @@
 /**
  * The engine that needs nothing but npm: tfjs's WebAssembly kernels (SIMD, one thread), with replacements for
- * those that are slow or missing. Threads would give 1.4 times more but are fragile in Node.
+ * those that are slow or missing.
  */
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
-import { setWasmPaths, version_wasm } from '@tensorflow/tfjs-backend-wasm';
+import { setWasmPaths, version_wasm, type BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { floatsOf, refuseBf16, useBackend } from '../backend.js';
 import type { Engine, EnginePrecision } from '../engine.js';
 import { tf } from '../tfjs-setup.js';
-import { registerWasmKernels } from './wasm-kernels.js';
+import { guardAllocations } from './memory-guard.js';
+import { registerWasmKernels } from './register-kernels.js';
 
-/** WebAssembly addresses have 32 bits, and the module may grow to all of them. */
-const WASM_MEMORY_BYTES = 4 * 2 ** 30;
+/** WebAssembly memory ends at 4 GiB; the rest is left for the module itself and for gaps between tensors. */
+const MEMORY_LIMIT_BYTES = 3.5 * 2 ** 30;
+
+/** Raised when a replacement kernel changes so that computed values may differ. */
+const KERNELS = 'selective-dpo-1';
 
 let prepared = false;
 
@@ -20,23 +24,30 @@ export async function openWasmEngine(precision: EnginePrecision): Promise<Engine
   refuseBf16('wasm', precision);
   prepare();
   await useBackend('wasm');
+  guardAllocations(tf.backend() as BackendWasm);
   return {
     name: 'wasm',
     precision,
     tf,
-    memoryLimitBytes: WASM_MEMORY_BYTES,
+    memoryLimitBytes: MEMORY_LIMIT_BYTES,
     fusedAdamW: undefined,
-    describe: () => ({ engine: 'wasm', precision, tfjs: tf.version_core, wasm: version_wasm }),
+    describe: () => ({
+      engine: 'wasm',
+      precision,
+      tfjs: tf.version_core,
+      wasm: version_wasm,
+      kernels: KERNELS,
+    }),
     readFloats: floatsOf,
   };
 }
 
 function prepare(): void {
   if (prepared) return;
+  prepared = true;
   const entry = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(dirname(entry) + sep);
-  registerWasmKernels();
   // Threads would give 1.4 times more but are fragile in Node.
   tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
-  prepared = true;
+  registerWasmKernels();
 }

@@ -1,0 +1,47 @@
+/** Registers the kernels that replace or complete the WebAssembly backend's. */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { getKernel, registerKernel, unregisterKernel, type KernelConfig } from '@tensorflow/tfjs-core';
+import { gatherKernel, sliceKernel } from './block-copy-kernels.js';
+import type { Kernel } from './heap.js';
+import { batchMatMul, setupMatMul } from './matmul-kernel.js';
+import { oneHotKernel } from './one-hot-kernel.js';
+import { sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
+
+let registered = false;
+
+/** Once a process, and before the backend starts: tfjs runs the kernels' setup at that moment. */
+export function registerWasmKernels(): void {
+  if (registered) return;
+  registered = true;
+  replace('BatchMatMul', () => batchMatMul, setupMatMul);
+  replace('Slice', sliceKernel);
+  replace('GatherV2', gatherKernel);
+  replace('Sum', sumKernel);
+  replace('OneHot', oneHotKernel);
+  register({ kernelName: 'UnsortedSegmentSum', kernel: unsortedSegmentSum });
+}
+
+/** Puts a kernel in the place of tfjs's own, which it may fall back to. */
+function replace(
+  kernelName: string,
+  replacement: (stock: Kernel) => Kernel,
+  setup?: (backend: BackendWasm) => void,
+): void {
+  const stock = getKernel(kernelName, 'wasm')!;
+  unregisterKernel(kernelName, 'wasm');
+  const setupFunc = (setup as KernelConfig['setupFunc']) ?? stock.setupFunc;
+  register({ kernelName, kernel: replacement(stock.kernelFunc as unknown as Kernel), setupFunc });
+}
+
+function register(config: {
+  kernelName: string;
+  kernel: Kernel;
+  setupFunc?: KernelConfig['setupFunc'] | undefined;
+}): void {
+  registerKernel({
+    kernelName: config.kernelName,
+    backendName: 'wasm',
+    kernelFunc: config.kernel as unknown as KernelConfig['kernelFunc'],
+    ...(config.setupFunc === undefined ? {} : { setupFunc: config.setupFunc }),
+  });
+}
