@@ -29,11 +29,11 @@ export async function* columnarRows(
   deadlineMs: number = DECODE_DEADLINE_MS,
 ): AsyncGenerator<ColumnarRow> {
   const task: ColumnarTask = { file, kind, columns };
-  const worker = new Worker(workerPath(), { workerData: task });
+  const decoder = new DecoderThread(task);
   try {
     let fields: string[] = [];
     for (;;) {
-      const answer = await ask(worker, task, deadlineMs);
+      const answer = await decoder.next(deadlineMs);
       if (answer.type === 'end') return;
       if (answer.type === 'unreadable') throw unreadable(task, answer.found);
       if (answer.type === 'schema') {
@@ -45,7 +45,7 @@ export async function* columnarRows(
       for (const values of answer.rows) yield { value: rowObject(answer.columns, values), fields };
     }
   } finally {
-    await worker.terminate();
+    await decoder.terminate();
   }
 }
 
@@ -57,37 +57,51 @@ function rowObject(columns: readonly string[], values: readonly unknown[]): Reco
   return row;
 }
 
-/** Sends `'next'` and waits for the answer, the deadline, or the thread's end. */
-function ask(worker: Worker, task: ColumnarTask, deadlineMs: number): Promise<ColumnarAnswer> {
-  return new Promise((resolve, reject) => {
-    const settle = (action: () => void): void => {
+/** The worker thread, asked for one answer at a time. */
+class DecoderThread {
+  private readonly worker: Worker;
+  private waiting: { resolve(answer: ColumnarAnswer): void; fail(found: string): void } | undefined;
+  /** What ended the thread while nobody waited for an answer. */
+  private ended: string | undefined;
+
+  constructor(private readonly task: ColumnarTask) {
+    this.worker = new Worker(workerPath(), { workerData: task });
+    this.worker.on('message', (answer: ColumnarAnswer) => this.waiting?.resolve(answer));
+    this.worker.on('error', (error: unknown) => {
+      this.end(error instanceof Error ? error.message : String(error));
+    });
+    this.worker.on('exit', (code) => {
+      this.end(`the decoder ended with code ${code}`);
+    });
+  }
+
+  /** @throws InputError if the thread ends or the deadline passes before the answer. */
+  async next(deadlineMs: number): Promise<ColumnarAnswer> {
+    if (this.ended !== undefined) throw unreadable(this.task, this.ended);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<ColumnarAnswer>((resolve, reject) => {
+        const fail = (found: string): void => {
+          reject(unreadable(this.task, found));
+        };
+        this.waiting = { resolve, fail };
+        timer = setTimeout(fail, deadlineMs, `no result after ${deadlineMs} ms`);
+        this.worker.postMessage('next');
+      });
+    } finally {
       clearTimeout(timer);
-      worker.removeAllListeners();
-      // A thread that is being ended may still report an error, which nobody waits for any more.
-      worker.on('error', () => undefined);
-      action();
-    };
-    const fail = (found: string): void => {
-      settle(() => {
-        reject(unreadable(task, found));
-      });
-    };
-    const timer = setTimeout(() => {
-      fail(`no result after ${deadlineMs} ms`);
-    }, deadlineMs);
-    worker.on('message', (answer: ColumnarAnswer) => {
-      settle(() => {
-        resolve(answer);
-      });
-    });
-    worker.on('error', (error: unknown) => {
-      fail(error instanceof Error ? error.message : String(error));
-    });
-    worker.on('exit', (code) => {
-      fail(`the decoder ended with code ${code}`);
-    });
-    worker.postMessage('next');
-  });
+      this.waiting = undefined;
+    }
+  }
+
+  async terminate(): Promise<void> {
+    await this.worker.terminate();
+  }
+
+  private end(found: string): void {
+    this.ended ??= found;
+    this.waiting?.fail(this.ended);
+  }
 }
 
 function unreadable({ file, kind }: ColumnarTask, found: string): InputError {
