@@ -14,7 +14,8 @@ export interface AdamWHyperparameters {
 /** One parameter tensor with its moments, held by the engine and updated in place. */
 export interface FusedAdamWSlot {
   /**
-   * One AdamW update. Does not take over `gradient`.
+   * One AdamW update. Does not take over `gradient`. Dispose what {@link value} gave before: a tensor that still
+   * shares the parameter's memory makes the engine copy it first.
    * @param step 1 for the first update: the exponent of the bias correction.
    * @param gradient of the parameter's shape.
    */

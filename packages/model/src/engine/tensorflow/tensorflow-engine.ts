@@ -10,17 +10,15 @@ import { floatsOf, useBackend } from '../backend.js';
 import type { Engine, EnginePrecision } from '../engine.js';
 import { tf } from '../tfjs-setup.js';
 import { TENSORFLOW_VERSION, installedEngine } from './engine-folder.js';
+import { TensorflowKernels, type TensorflowBackend, type TensorflowBinding } from './kernels.js';
+import { tensorflowAdamW } from './tensorflow-adamw.js';
 
 const require = createRequire(import.meta.url);
 
 const INSTALL_HINT = 'install it with: sdpo engine install';
 
-interface Binding {
-  TF_Version: string;
-}
-
 interface Loaded {
-  version: string;
+  binding: TensorflowBinding;
   precision: EnginePrecision;
 }
 
@@ -52,14 +50,20 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
     );
   }
   await useBackend('tensorflow');
-  const { version } = loaded;
+  const { binding } = loaded;
+  const kernels = new TensorflowKernels(tf.backend() as unknown as TensorflowBackend, binding);
   return {
     name: 'tensorflow',
     precision,
     tf,
     memoryLimitBytes: undefined,
-    fusedAdamW: undefined,
-    describe: () => ({ engine: 'tensorflow', precision, tfjs: tf.version_core, tensorflow: version }),
+    fusedAdamW: tensorflowAdamW(kernels),
+    describe: () => ({
+      engine: 'tensorflow',
+      precision,
+      tfjs: tf.version_core,
+      tensorflow: binding.TF_Version,
+    }),
     readFloats: floatsOf,
   };
 }
@@ -71,14 +75,14 @@ function load(precision: EnginePrecision): Loaded | InputError {
   if (precision === 'bf16-matmul') process.env['TF_SET_ONEDNN_FPMATH_MODE'] = 'BF16';
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   try {
-    const binding = require(engine.binding) as Binding;
+    const binding = require(engine.binding) as TensorflowBinding;
     provideRemovedNodeFunctions();
     require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
     const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js') as {
-      NodeJSKernelBackend: new (binding: Binding, packageName: string) => KernelBackend;
+      NodeJSKernelBackend: new (binding: TensorflowBinding, packageName: string) => KernelBackend;
     };
     tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'));
-    return { version: binding.TF_Version, precision };
+    return { binding, precision };
   } catch (error) {
     return new InputError('engine-not-available', 'the TensorFlow engine is installed but does not load', {
       file: engine.binding,

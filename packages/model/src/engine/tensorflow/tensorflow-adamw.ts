@@ -1,0 +1,111 @@
+/**
+ * AdamW through TensorFlow's resource variables: ResourceApplyAdam updates parameter and moments in place in one
+ * pass over memory, where plain ops need a dozen passes and as many temporaries.
+ *
+ * TensorFlow computes θ −= α·m / (√v + ε′). PyTorch's θ −= lr·(m/c₁) / (√(v/c₂) + ε), with c₁ = 1 − β₁ᵗ and
+ * c₂ = 1 − β₂ᵗ, is the same when α = lr·√c₂/c₁ and ε′ = ε·√c₂. The kernel would form α itself, from powers in float32,
+ * where 1 − β₂ᵗ has lost half its digits in the first steps; so it is given powers of 0 and a finished α.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { AdamWHyperparameters, FusedAdamW, FusedAdamWSlot } from '../fused-adamw.js';
+import type { TensorflowKernels } from './kernels.js';
+
+const FLOAT = { dtype: 'float32' } as const;
+
+let variables = 0;
+
+/** The fused optimiser of an open TensorFlow engine. */
+export function tensorflowAdamW(kernels: TensorflowKernels): FusedAdamW {
+  return {
+    slot: (value, moments) => {
+      const expAvg = moments?.expAvg ?? tf.zerosLike(value);
+      const expAvgSq = moments?.expAvgSq ?? tf.zerosLike(value);
+      const slot = new ResourceSlot(kernels, value, expAvg, expAvgSq);
+      if (moments === undefined) tf.dispose([expAvg, expAvgSq]);
+      return slot;
+    },
+  };
+}
+
+/** A float32 variable in TensorFlow's own memory: an update writes it in place unless a tensor still shares it. */
+class ResourceVariable {
+  private readonly handle: tf.Tensor;
+
+  constructor(
+    private readonly kernels: TensorflowKernels,
+    initial: tf.Tensor,
+  ) {
+    const name = `selective-dpo/${process.pid}/${variables++}`;
+    const attributes = { container: '', shared_name: name, dtype: FLOAT, shape: initial.shape };
+    this.handle = tf.keep(kernels.single('VarHandleOp', attributes, []));
+    this.assign(initial);
+  }
+
+  assign(value: tf.Tensor): void {
+    this.kernels.run('AssignVariableOp', { dtype: FLOAT, validate_shape: false }, [this.handle, value], 0);
+  }
+
+  read(): tf.Tensor {
+    return this.kernels.single('ReadVariableOp', { dtype: FLOAT }, [this.handle]);
+  }
+
+  asInput(): tf.Tensor {
+    return this.handle;
+  }
+
+  dispose(): void {
+    this.kernels.run('DestroyResourceOp', { ignore_lookup_error: true }, [this.handle], 0);
+    this.handle.dispose();
+  }
+}
+
+class ResourceSlot implements FusedAdamWSlot {
+  private readonly parameter: ResourceVariable;
+  private readonly expAvg: ResourceVariable;
+  private readonly expAvgSq: ResourceVariable;
+
+  constructor(
+    private readonly kernels: TensorflowKernels,
+    value: tf.Tensor,
+    expAvg: tf.Tensor,
+    expAvgSq: tf.Tensor,
+  ) {
+    this.parameter = new ResourceVariable(kernels, value);
+    this.expAvg = new ResourceVariable(kernels, expAvg);
+    this.expAvgSq = new ResourceVariable(kernels, expAvgSq);
+  }
+
+  update(step: number, gradient: tf.Tensor, options: AdamWHyperparameters): void {
+    const { learningRate, weightDecay, epsilon } = options;
+    // The kernel's decay rates are float32; correcting for those very numbers keeps the averages unbiased.
+    const [beta1, beta2] = [Math.fround(options.beta1), Math.fround(options.beta2)];
+    const correction1 = 1 - beta1 ** step;
+    const root2 = Math.sqrt(1 - beta2 ** step);
+    const alpha = (learningRate * root2) / correction1;
+    tf.tidy(() => {
+      if (weightDecay !== 0) this.scaleParameter(1 - learningRate * weightDecay);
+      const numbers = [0, 0, alpha, beta1, beta2, epsilon * root2].map((x) => tf.scalar(x));
+      const state = [this.parameter, this.expAvg, this.expAvgSq].map((variable) => variable.asInput());
+      const attributes = { T: FLOAT, use_locking: false, use_nesterov: false };
+      this.kernels.run('ResourceApplyAdam', attributes, [...state, ...numbers, gradient], 0);
+    });
+  }
+
+  private scaleParameter(factor: number): void {
+    this.parameter.assign(tf.mul(this.parameter.read(), factor));
+  }
+
+  value(): tf.Tensor {
+    return this.parameter.read();
+  }
+
+  moments(): { expAvg: tf.Tensor; expAvgSq: tf.Tensor } {
+    return { expAvg: this.expAvg.read(), expAvgSq: this.expAvgSq.read() };
+  }
+
+  dispose(): void {
+    this.parameter.dispose();
+    this.expAvg.dispose();
+    this.expAvgSq.dispose();
+  }
+}

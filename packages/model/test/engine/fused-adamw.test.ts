@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { openEngine, type AdamWHyperparameters } from '../../src/engine/index.js';
+import { tensorflowSkipped, titled } from './tensorflow-available.js';
+
+const OPTIONS: AdamWHyperparameters = {
+  learningRate: 0.01,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-4,
+  weightDecay: 0.1,
+};
+
+/** AdamW as in PyTorch's documentation, in float64. Gradients are a fixed function of step and place. */
+function adamW(start: number[], steps: number, o: AdamWHyperparameters, first = { m: 0, v: 0 }) {
+  const theta = [...start];
+  const m = start.map(() => first.m);
+  const v = start.map(() => first.v);
+  for (let t = 1; t <= steps; t++) {
+    start.forEach((_, i) => {
+      const g = gradientAt(t, i);
+      theta[i]! *= 1 - o.learningRate * o.weightDecay;
+      m[i] = o.beta1 * m[i]! + (1 - o.beta1) * g;
+      v[i] = o.beta2 * v[i]! + (1 - o.beta2) * g * g;
+      const mHat = m[i]! / (1 - o.beta1 ** t);
+      const vHat = v[i]! / (1 - o.beta2 ** t);
+      theta[i]! -= (o.learningRate * mHat) / (Math.sqrt(vHat) + o.epsilon);
+    });
+  }
+  return { theta, m, v };
+}
+
+/** Some gradients are far below epsilon, where its place inside or outside the root shows. */
+function gradientAt(step: number, place: number): number {
+  return Math.fround(Math.sin(step * 1.7 + place) * 10 ** -(place % 6));
+}
+
+const START = Array.from({ length: 24 }, (_, i) => Math.fround(Math.cos(i)));
+
+function largestGap(values: ArrayLike<number>, expected: number[]): number {
+  return Math.max(...expected.map((value, i) => Math.abs(value - values[i]!)));
+}
+
+describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlow kernels'), () => {
+  async function train(steps: number, options = OPTIONS) {
+    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const before = tf.memory().numTensors;
+    const initial = tf.tensor(START, [4, 6]);
+    const slot = fusedAdamW!.slot(initial);
+    initial.dispose();
+    for (let t = 1; t <= steps; t++) {
+      const gradient = tf.tensor(
+        START.map((_, i) => gradientAt(t, i)),
+        [4, 6],
+      );
+      slot.update(t, gradient, options);
+      gradient.dispose();
+    }
+    const value = slot.value();
+    const { expAvg, expAvgSq } = slot.moments();
+    const result = {
+      theta: readFloats(value),
+      m: readFloats(expAvg),
+      v: readFloats(expAvgSq),
+      shape: value.shape,
+    };
+    tf.dispose([value, expAvg, expAvgSq]);
+    slot.dispose();
+    return { ...result, leaked: tf.memory().numTensors - before };
+  }
+
+  it.each([1, 2, 10, 300])('equals the formula in float64 after %i steps', async (steps) => {
+    const fused = await train(steps);
+    const exact = adamW(START, steps, OPTIONS);
+    expect(fused.shape).toEqual([4, 6]);
+    expect(largestGap(fused.theta, exact.theta)).toBeLessThan(2e-6 + steps * 1e-7);
+    expect(largestGap(fused.m, exact.m)).toBeLessThan(1e-6);
+    expect(largestGap(fused.v, exact.v)).toBeLessThan(1e-5);
+    expect(fused.leaked).toBe(0);
+  });
+
+  it.each<[string, Partial<AdamWHyperparameters>]>([
+    ['another epsilon', { epsilon: 1e-8 }],
+    ['no decay', { weightDecay: 0 }],
+    ['another beta', { beta2: 0.99 }],
+  ])('differs with %s, so the check above can fail', async (_, change) => {
+    const fused = await train(10, { ...OPTIONS, ...change });
+    expect(largestGap(fused.theta, adamW(START, 10, OPTIONS).theta)).toBeGreaterThan(1e-5);
+    expect(largestGap(fused.theta, adamW(START, 10, { ...OPTIONS, ...change }).theta)).toBeLessThan(5e-6);
+  });
+
+  it('goes on from given moments as if there had been no break', async () => {
+    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const whole = await train(6);
+    const half = await train(3);
+    const state = [half.theta, half.m, half.v].map((values) => tf.tensor(values, [4, 6]));
+    const [theta, expAvg, expAvgSq] = state as [(typeof state)[0], (typeof state)[0], (typeof state)[0]];
+    const slot = fusedAdamW!.slot(theta, { expAvg, expAvgSq });
+    tf.dispose(state);
+    for (let t = 4; t <= 6; t++) {
+      const gradient = tf.tensor(
+        START.map((_, i) => gradientAt(t, i)),
+        [4, 6],
+      );
+      slot.update(t, gradient, OPTIONS);
+      gradient.dispose();
+    }
+    const value = slot.value();
+    expect(readFloats(value)).toEqual(whole.theta);
+    value.dispose();
+    slot.dispose();
+  });
+
+  it('hands out values that later updates do not change', async () => {
+    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const [initial, gradient] = [tf.ones([5]), tf.ones([5])];
+    const slot = fusedAdamW!.slot(initial);
+    const before = slot.value();
+    slot.update(1, gradient, OPTIONS);
+    const after = slot.value();
+    expect([...readFloats(initial)]).toEqual([1, 1, 1, 1, 1]);
+    expect([...readFloats(before)]).toEqual([1, 1, 1, 1, 1]);
+    expect(readFloats(after)[0]).toBeLessThan(1);
+    tf.dispose([initial, gradient, before, after]);
+    slot.dispose();
+  });
+});
