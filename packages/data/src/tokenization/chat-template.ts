@@ -31,12 +31,14 @@ export class ChatTemplate {
    * @param source the Jinja text.
    * @param file where it comes from, for messages.
    * @param now the instant of `strftime_now`, the same for every rendering.
+   * @param deadlineMs longest time of one rendering.
    * @throws InputError `chat-template-invalid`
    */
   constructor(
     readonly source: string,
     private readonly file: string,
     private readonly now: Date,
+    private readonly deadlineMs: number = RENDER_DEADLINE_MS,
   ) {
     if (source.length > MAX_TEMPLATE_LENGTH) {
       throw this.invalid(`${source.length} characters; at most ${MAX_TEMPLATE_LENGTH}`);
@@ -90,10 +92,10 @@ export class ChatTemplate {
   private watch(job: () => unknown): unknown {
     watched['job'] = job;
     try {
-      return runWatched.runInContext(watched, { timeout: RENDER_DEADLINE_MS });
+      return runWatched.runInContext(watched, { timeout: this.deadlineMs });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
-        throw this.runaway(`no result after ${RENDER_DEADLINE_MS} ms`);
+        throw this.runaway(`no result after ${this.deadlineMs} ms`);
       }
       if (error instanceof TemplateRefusal) throw error;
       throw new TemplateRefusal((error as Error).message);

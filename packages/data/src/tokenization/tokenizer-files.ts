@@ -6,6 +6,8 @@ import { readJsonIfPresent, readTextIfPresent } from './json-file.js';
 /** Largest token id accepted: far above any vocabulary, low enough that tables of it fit in memory. */
 export const MAX_TOKEN_ID = (1 << 22) - 1;
 
+const MODEL_TYPES = ['BPE', 'Unigram', 'WordPiece'];
+
 type JsonObject = Record<string, unknown>;
 
 export interface TokenizerFiles {
@@ -83,6 +85,11 @@ function checkTokenizer(
 ): Pick<TokenizerFiles, 'tokenizer' | 'vocabularySize'> {
   const model = raw['model'];
   if (!isObject(model)) throw unreadable(file, 'model', model, 'an object');
+  const type = model['type'];
+  // The library takes an unknown type for a list of whole words. Old files leave BPE unnamed.
+  if (type === undefined ? !Array.isArray(model['merges']) : !MODEL_TYPES.includes(String(type))) {
+    throw unreadable(file, 'model.type', type ?? null, MODEL_TYPES.join(', '));
+  }
   const listed = raw['added_tokens'] ?? [];
   if (!Array.isArray(listed)) throw unreadable(file, 'added_tokens', listed, 'a list');
   const added = listed.map((token: unknown) => checkAddedToken(token, file));
