@@ -1,1 +1,9 @@
-export {};
+export {
+  DEFAULT_BATCH_TOKENS,
+  DEFAULT_ROWS_PER_SHARD,
+  scoreDataset,
+  type ScoreOptions,
+  type ScoreResult,
+} from './score-dataset.js';
+export { LocalScorer } from './local-scorer.js';
+export type { PairLogps, Scorer } from './scorer.js';

@@ -1,1 +1,28 @@
-export {};
+export { train, type TrainOptions, type TrainResult } from './train.js';
+export {
+  TRAINING_KEYS,
+  describeTrainingKeys,
+  trainingConfigSchema,
+  type TrainingConfig,
+  type TrainingKey,
+} from './config/training-config.js';
+export { resolveTrainingConfig } from './config/resolve-config.js';
+export { alignmentScores, type PairLogps, type Side } from './selection/alignment-score.js';
+export {
+  SELECTION_RULES,
+  selectTokens,
+  type PairSelection,
+  type SelectionInput,
+  type SelectionOptions,
+  type SelectionRule,
+} from './selection/select-tokens.js';
+export { selectionThreshold, quantileCount, topKCount } from './selection/quantile.js';
+export {
+  LOSS_TYPES,
+  preferenceLoss,
+  type LossOptions,
+  type LossType,
+  type PairLoss,
+  type PairMask,
+} from './loss/preference-loss.js';
+export type { Metrics } from './step/batch-metrics.js';

@@ -3,14 +3,26 @@
  * checkpoints and the final model. The reference is never loaded and nothing is tokenised.
  */
 import { join } from 'node:path';
-import { Interrupted, InputError, ProgressMeter, mixSeeds, type ProgressListener } from '@selective-dpo/foundation';
-import { CacheReader, split } from '@selective-dpo/data';
+import {
+  Interrupted,
+  InputError,
+  ProgressMeter,
+  mixSeeds,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
+import { CacheReader, splitRows } from '@selective-dpo/data';
 import { AdamW, CausalLM, clipFactor, globalNorm, openEngine, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
 import { evaluate } from './evaluate.js';
 import { learningRateAt } from './optimisation/learning-rate.js';
 import { openPolicy, type Policy } from './policy.js';
-import { checkpointSteps, loadCheckpoint, verifyCheckpoint, writeCheckpoint, type TrainingState } from './run/checkpoint.js';
+import {
+  checkpointSteps,
+  loadCheckpoint,
+  verifyCheckpoint,
+  writeCheckpoint,
+  type TrainingState,
+} from './run/checkpoint.js';
 import { exportFinal } from './run/final-model.js';
 import { MetricsLog } from './run/metrics-log.js';
 import { prepareRunDirectory, runFingerprint, type RunIdentity } from './run/run-directory.js';
@@ -47,7 +59,7 @@ export interface TrainResult {
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const cache = await CacheReader.open(options.cacheDirectory);
   try {
-    const policy = await openPolicy(options.policyDirectory, cache);
+    const policy = await openPolicy(options.policyDirectory, cache, options.cacheDirectory);
     const engine = await openEngine(options.config.engine, { precision: options.config.precision });
     const run = new TrainingRun(options, cache, policy, engine);
     return await run.toTheEnd();
@@ -75,8 +87,12 @@ class TrainingRun {
   ) {
     const { config } = options;
     this.config = config;
-    this.micro = { pairs: config.batchSize, tokens: config.microBatchTokens, activations: config.activations };
-    const rows = split(cache.rowCount, config.evalFraction, config.seed);
+    this.micro = {
+      pairs: config.batchSize,
+      tokens: config.microBatchTokens,
+      activations: config.activations,
+    };
+    const rows = splitRows(cache.rowCount, config.evalFraction, config.seed);
     if (rows.train.length === 0) {
       throw new InputError('no-training-pairs', 'nothing is left to train on', {
         file: options.cacheDirectory,
@@ -132,7 +148,13 @@ class TrainingRun {
 
   private async start(): Promise<TrainingState> {
     const model = await CausalLM.load(this.options.policyDirectory);
-    return { model, optimizer: this.makeOptimizer(model), history: new SelectionHistory(), step: 0, pairsSeen: 0 };
+    return {
+      model,
+      optimizer: this.makeOptimizer(model),
+      history: new SelectionHistory(),
+      step: 0,
+      pairsSeen: 0,
+    };
   }
 
   private async restore(): Promise<TrainingState | undefined> {
@@ -244,10 +266,14 @@ class TrainingRun {
   private refuseNonFinite(loss: number, gradNorm: number, gradients: Map<string, { dispose(): void }>): void {
     if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
     for (const gradient of gradients.values()) gradient.dispose();
-    throw new InputError('training-diverged', `the loss or its gradient is not finite at step ${this.state.step + 1}`, {
-      found: `loss ${loss}, gradient norm ${gradNorm}`,
-      hint: 'lower learningRate or beta, or check the policy’s weights',
-    });
+    throw new InputError(
+      'training-diverged',
+      `the loss or its gradient is not finite at step ${this.state.step + 1}`,
+      {
+        found: `loss ${loss}, gradient norm ${gradNorm}`,
+        hint: 'lower learningRate or beta, or check the policy’s weights',
+      },
+    );
   }
 
   private async pairsOfStep(step: number): Promise<CachedPair[]> {

@@ -6,5 +6,6 @@ export { addFaults, applyFault, FAULT_KINDS, type FaultKind } from './faults.js'
 export { judgeAnswer, parseOrder, type Judgement } from './judge.js';
 export { winRate, type WinRate } from './win-rate.js';
 export * from './rows.js';
+export * from './model-answers.js';
 export * from './tokenizer-files.js';
 export * from './write-demo-data.js';

@@ -112,7 +112,8 @@ function chunkBackward(
     Float32Array.from(rows, (row) => coefficients[row]!),
     [rows.length, 1],
   );
-  const oneHot = tf.oneHot(ids, weight.shape[0], 1, 0, 'float32');
+  // Not oneHot(…, 'float32'): the WebAssembly kernel then writes the bits of an integer 1.
+  const oneHot = tf.cast(tf.oneHot(ids, weight.shape[0]), 'float32');
   const dLogits = tf.mul(tf.sub(oneHot, softmax), c) as tf.Tensor2D;
   return { dHidden: matMul(dLogits, weight), dWeight: matMul(dLogits, own, { a: true }) };
 }

@@ -34,7 +34,9 @@ export async function resolveTrainingConfig(
   ];
   const last = new Map(entries.map((entry) => [entry.key, entry]));
   const known = [...last.values()].filter((entry) => isKnown(entry, problems));
-  const result = trainingConfigSchema.safeParse(Object.fromEntries(known.map(({ key, value }) => [key, value])));
+  const result = trainingConfigSchema.safeParse(
+    Object.fromEntries(known.map(({ key, value }) => [key, value])),
+  );
   for (const issue of result.error?.issues ?? []) {
     const entry = last.get(String(issue.path[0]));
     problems.push(
@@ -72,10 +74,19 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
   return words.flatMap((word) => {
     const cut = word.indexOf('=');
     if (cut > 0) {
-      return [{ key: word.slice(0, cut), value: scalarOf(word.slice(cut + 1)), file: `argument ${quoteValue(word)}` }];
+      return [
+        {
+          key: word.slice(0, cut),
+          value: scalarOf(word.slice(cut + 1)),
+          file: `argument ${quoteValue(word)}`,
+        },
+      ];
     }
     problems.push(
-      new InputError('config-word', 'not a training option', { found: quoteValue(word), expected: 'key=value' }),
+      new InputError('config-word', 'not a training option', {
+        found: quoteValue(word),
+        expected: 'key=value',
+      }),
     );
     return [];
   });
@@ -108,12 +119,17 @@ async function entriesOfFile(file: string, problems: InputError[]): Promise<Entr
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   for (const error of document.errors) {
     problems.push(
-      new InputError('config-yaml', error.message.split('\n')[0]!, { file, line: lines.linePos(error.pos[0]).line }),
+      new InputError('config-yaml', error.message.split('\n')[0]!, {
+        file,
+        line: lines.linePos(error.pos[0]).line,
+      }),
     );
   }
   if (document.contents === null || document.errors.length > 0) return [];
   if (!isMap(document.contents)) {
-    problems.push(new InputError('config-yaml', 'not a mapping', { file, expected: 'lines of the form key: value' }));
+    problems.push(
+      new InputError('config-yaml', 'not a mapping', { file, expected: 'lines of the form key: value' }),
+    );
     return [];
   }
   return document.contents.items.map(({ key, value }) => {

@@ -18,7 +18,10 @@ export const trainingConfigSchema = z.strictObject({
   loss: z.enum(LOSS_TYPES).default('sigmoid').describe('sigmoid (DPO) or ipo'),
   labelSmoothing: z.number().gte(0).lt(0.5).default(0).describe('cDPO: assumed share of flipped preferences'),
   rpoAlpha: z.number().gte(0).default(0).describe('weight of the NLL term on chosen responses'),
-  lengthNormalization: z.boolean().default(false).describe('average log-ratios over kept tokens (ipo always does)'),
+  lengthNormalization: z
+    .boolean()
+    .default(false)
+    .describe('average log-ratios over kept tokens (ipo always does)'),
   learningRate: z.number().gt(0).default(1e-6).describe('peak learning rate'),
   lrSchedule: z.enum(LR_SCHEDULES).default('linear').describe('decay after warm-up'),
   warmupSteps: count(0).default(0).describe('optimiser steps of linear warm-up'),
@@ -34,14 +37,24 @@ export const trainingConfigSchema = z.strictObject({
     .refine((n) => n !== 0, 'must be -1 (off) or at least 1')
     .default(-1)
     .describe('optimiser steps; overrides epochs; -1 is off'),
-  shuffle: z.boolean().default(true).describe('new order every epoch, from the seed; false keeps the order of the cache'),
+  shuffle: z
+    .boolean()
+    .default(true)
+    .describe('new order every epoch, from the seed; false keeps the order of the cache'),
   seed: count(0).default(0).describe('decides order, split and random selection'),
   evalFraction: z.number().gte(0).lt(1).default(0).describe('share of the pairs held out for evaluation'),
-  evalEvery: count(0).default(0).describe('optimiser steps between evaluations; 0: only before the first and after the last'),
+  evalEvery: count(0)
+    .default(0)
+    .describe('optimiser steps between evaluations; 0: only before the first and after the last'),
   saveEvery: count(0).default(0).describe('optimiser steps between checkpoints; 0 writes none'),
   saveTotalLimit: count(1).default(2).describe('checkpoints kept; older ones are removed'),
-  microBatchTokens: count(1).default(4096).describe('tokens computed at one time; memory, never a value, depends on it'),
-  activations: z.enum(['keep', 'recompute']).default('keep').describe('recompute saves memory for more time; exact either way'),
+  microBatchTokens: count(1)
+    .default(4096)
+    .describe('tokens computed at one time; memory, never a value, depends on it'),
+  activations: z
+    .enum(['keep', 'recompute'])
+    .default('keep')
+    .describe('recompute saves memory for more time; exact either way'),
   engine: z.enum(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto').describe('kernels'),
   precision: z.enum(['fp32', 'bf16-matmul']).default('fp32').describe('precision of matrix products'),
 });

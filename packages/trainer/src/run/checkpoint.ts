@@ -62,7 +62,11 @@ export interface TrainingState {
 export async function writeCheckpoint(
   checkpoints: string,
   state: TrainingState,
-  { runFingerprint, policyDirectory, keepLast }: { runFingerprint: string; policyDirectory: string; keepLast: number },
+  {
+    runFingerprint,
+    policyDirectory,
+    keepLast,
+  }: { runFingerprint: string; policyDirectory: string; keepLast: number },
 ): Promise<string> {
   const directory = join(checkpoints, `step-${state.step}`);
   await publishDirectory(directory, async (temporary) => {
@@ -75,7 +79,8 @@ export async function writeCheckpoint(
     await writeSafetensors(join(temporary, OPTIMIZER_FILE), state.optimizer.exportState());
     await writeFile(join(temporary, HISTORY_FILE), state.history.export());
     const files: Record<string, string> = {};
-    for (const name of (await readdir(temporary)).sort()) files[name] = await sha256OfFile(join(temporary, name));
+    for (const name of (await readdir(temporary)).sort())
+      files[name] = await sha256OfFile(join(temporary, name));
     const { step, pairsSeen } = state;
     const content = { schemaVersion: 1 as const, step, pairsSeen, runFingerprint, files };
     const sealed: CheckpointState = { ...content, digest: sha256(canonicalJson(content)) };
@@ -113,7 +118,10 @@ export interface VerifiedCheckpoint {
  * Checks a checkpoint's state and the digest of every file.
  * @throws InputError `checkpoint-damaged`, `checkpoint-other-run`.
  */
-export async function verifyCheckpoint(directory: string, runFingerprint: string): Promise<VerifiedCheckpoint> {
+export async function verifyCheckpoint(
+  directory: string,
+  runFingerprint: string,
+): Promise<VerifiedCheckpoint> {
   const file = join(directory, STATE_FILE);
   const state = parseState(await readText(file), file);
   for (const [name, digest] of Object.entries(state.files)) {
@@ -123,10 +131,14 @@ export async function verifyCheckpoint(directory: string, runFingerprint: string
     }
   }
   if (state.runFingerprint !== runFingerprint) {
-    throw new InputError('checkpoint-other-run', 'the checkpoint was made with another configuration, cache or policy', {
-      file: directory,
-      hint: 'resume with the settings the run was started with, or start anew with another --out',
-    });
+    throw new InputError(
+      'checkpoint-other-run',
+      'the checkpoint was made with another configuration, cache or policy',
+      {
+        file: directory,
+        hint: 'resume with the settings the run was started with, or start anew with another --out',
+      },
+    );
   }
   return { directory, step: state.step, pairsSeen: state.pairsSeen };
 }
@@ -160,7 +172,11 @@ function parseState(text: string, file: string): CheckpointState {
   if (!parsed.success) throw damaged(file, quoteValue(parsed.error.issues[0]?.message), 'a trainer state');
   const { digest, ...content } = parsed.data;
   if (digest !== sha256(canonicalJson(content)) || text !== `${JSON.stringify(parsed.data, null, 2)}\n`) {
-    throw damaged(file, 'content that differs from what was written', 'the state written with the checkpoint');
+    throw damaged(
+      file,
+      'content that differs from what was written',
+      'the state written with the checkpoint',
+    );
   }
   return parsed.data;
 }

@@ -40,7 +40,11 @@ export function runFingerprint(identity: RunIdentity): string {
  * @returns whether the folder holds an earlier part of this run.
  * @throws InputError `run-exists`, `folder-in-use`; InputErrors naming each setting that differs.
  */
-export async function prepareRunDirectory(directory: string, identity: RunIdentity, resume: boolean): Promise<boolean> {
+export async function prepareRunDirectory(
+  directory: string,
+  identity: RunIdentity,
+  resume: boolean,
+): Promise<boolean> {
   try {
     await mkdir(directory, { recursive: true });
     const names = (await readdir(directory)).filter((name) => !name.startsWith('.'));
@@ -86,7 +90,9 @@ async function readRunFile(file: string): Promise<Record<string, unknown>> {
 function refuseOtherRun(found: Record<string, unknown>, wanted: RunIdentity, directory: string): void {
   const before = flatten(withoutFreeSettings(found));
   const now = flatten(withoutFreeSettings(wanted));
-  const keys = [...new Set([...before.keys(), ...now.keys()])].filter((key) => before.get(key) !== now.get(key));
+  const keys = [...new Set([...before.keys(), ...now.keys()])].filter(
+    (key) => before.get(key) !== now.get(key),
+  );
   if (keys.length === 0) return;
   throw new InputErrors(
     keys.map(

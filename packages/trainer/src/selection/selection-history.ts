@@ -54,9 +54,10 @@ export class SelectionHistory {
   static import(block: Uint8Array): SelectionHistory {
     const history = new SelectionHistory();
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
-    for (let at = 0; at < block.length; ) {
+    for (let at = 0; at < block.length;) {
       const length = at + 8 <= block.length ? view.getUint32(at + 4, true) : Infinity;
-      if (at + 8 + length > block.length) throw new RangeError(`the block ends inside the entry at byte ${at}`);
+      if (at + 8 + length > block.length)
+        throw new RangeError(`the block ends inside the entry at byte ${at}`);
       history.bits.set(view.getUint32(at, true), block.slice(at + 8, at + 8 + length));
       history.bytes += length;
       at += 8 + length;

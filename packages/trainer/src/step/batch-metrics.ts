@@ -21,7 +21,11 @@ export interface PairOutcome {
 }
 
 /** Means over the pairs of a batch. `history` is given in training only. */
-export function batchMetrics(outcomes: readonly PairOutcome[], beta: number, history?: SelectionHistory): Metrics {
+export function batchMetrics(
+  outcomes: readonly PairOutcome[],
+  beta: number,
+  history?: SelectionHistory,
+): Metrics {
   const rewards = outcomes.map(({ input, selection }) => pairRewards(input.logps, selection, beta));
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const metrics: Metrics = { loss: mean(outcomes.map(({ loss }) => loss.loss)) };
@@ -55,7 +59,10 @@ function pairRewards(logps: PairLogps, selection: PairSelection, beta: number) {
 
 function selectionMetrics(outcomes: readonly PairOutcome[], history: SelectionHistory | undefined): Metrics {
   const kept = outcomes.reduce((n, { selection }) => n + sum(selection.chosen) + sum(selection.rejected), 0);
-  const tokens = outcomes.reduce((n, { selection }) => n + selection.chosen.length + selection.rejected.length, 0);
+  const tokens = outcomes.reduce(
+    (n, { selection }) => n + selection.chosen.length + selection.rejected.length,
+    0,
+  );
   const metrics: Metrics = { 'selection/kept_fraction': kept / tokens, 'selection/tokens': kept };
   const thresholds = outcomes
     .flatMap(({ selection }) => [selection.chosenThreshold, selection.rejectedThreshold])
@@ -63,7 +70,8 @@ function selectionMetrics(outcomes: readonly PairOutcome[], history: SelectionHi
     .sort((a, b) => a - b);
   if (thresholds.length > 0) {
     for (const percent of [10, 50, 90]) {
-      metrics[`selection/threshold_p${percent}`] = thresholds[Math.floor((percent / 100) * (thresholds.length - 1))]!;
+      metrics[`selection/threshold_p${percent}`] =
+        thresholds[Math.floor((percent / 100) * (thresholds.length - 1))]!;
     }
   }
   metrics['selection/overlap_random'] = overlapWithRandom(outcomes, kept, tokens);
@@ -78,7 +86,12 @@ function selectionMetrics(outcomes: readonly PairOutcome[], history: SelectionHi
 /** Share of the kept tokens that a random draw of the same share keeps, too: what chance alone would give. */
 function overlapWithRandom(outcomes: readonly PairOutcome[], kept: number, tokens: number): number {
   const inputs = outcomes.map(({ input }) => ({ ...input, seed: mixSeeds(input.seed, 0x5eed) }));
-  const draws = selectTokens(inputs, { rule: 'random', keep: kept / tokens, spanUnit: 'window', spanWindow: 1 });
+  const draws = selectTokens(inputs, {
+    rule: 'random',
+    keep: kept / tokens,
+    spanUnit: 'window',
+    spanWindow: 1,
+  });
   let shared = 0;
   outcomes.forEach(({ selection }, i) => {
     selection.chosen.forEach((bit, t) => (shared += bit & draws[i]!.chosen[t]!));

@@ -16,7 +16,12 @@ import {
 } from '@selective-dpo/model';
 import type { CacheRow } from '@selective-dpo/data';
 import { preferenceLoss, type LossOptions } from '../loss/preference-loss.js';
-import { selectTokens, type PairSelection, type SelectionInput, type SelectionOptions } from '../selection/select-tokens.js';
+import {
+  selectTokens,
+  type PairSelection,
+  type SelectionInput,
+  type SelectionOptions,
+} from '../selection/select-tokens.js';
 import type { PairOutcome } from './batch-metrics.js';
 
 /** A row of the cache and where it stands there. */
@@ -176,5 +181,10 @@ function outcomeOf(
   objective: Objective,
   weight: number,
 ): PairOutcome {
-  return { row: pair.index, input, selection, loss: preferenceLoss(input.logps, selection, objective.loss, weight) };
+  return {
+    row: pair.index,
+    input,
+    selection,
+    loss: preferenceLoss(input.logps, selection, objective.loss, weight),
+  };
 }

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { cacheInfo, verifyCache } from '@selective-dpo/data';
+import type { CommandContext } from '../command-context.js';
+import { formatBytes, twoColumns } from '../console/format.js';
+
+/** `sdpo cache verify` and `sdpo cache info`. */
+export function addCacheCommand(program: Command, context: CommandContext): void {
+  const cache = program.command('cache').description('look after reference caches');
+  cache
+    .command('verify')
+    .argument('<cache>', 'folder made by sdpo score')
+    .description('check every byte and value of a cache')
+    .option('--json', 'one JSON object a line')
+    .action((directory: string, values: Record<string, unknown>) =>
+      context.run(values, async (writer) => {
+        const report = await verifyCache(directory, writer.listen);
+        writer.result({ directory, ...report }, [
+          `${directory} is whole: ${report.rows} pairs, ${report.responseTokens} response tokens in ` +
+            `${report.shards} shards, ${formatBytes(report.bytes)}`,
+        ]);
+      }),
+    );
+  cache
+    .command('info')
+    .argument('<cache>', 'folder made by sdpo score')
+    .description('what a cache holds and what it was made of')
+    .option('--json', 'one JSON object a line')
+    .action((directory: string, values: Record<string, unknown>) =>
+      context.run(values, async (writer) => {
+        const info = await cacheInfo(directory);
+        writer.result({ directory, ...info }, [
+          ...twoColumns([
+            ['pairs', String(info.rows)],
+            ['response tokens', String(info.responseTokens)],
+            ['shards', `${info.shards}, ${formatBytes(info.bytes)}`],
+            ['mean reference log-prob', `${info.meanRefLogp.toFixed(4)} nats a token`],
+            ['reference prefers chosen', `${(100 * info.refPrefersChosen).toFixed(1)}% of pairs`],
+            ['dropped', describeDropped(info.dropped)],
+          ]),
+          'made of:',
+          ...twoColumns(flatten(info.inputs)).map((line) => `  ${line}`),
+        ]);
+      }),
+    );
+}
+
+function describeDropped(dropped: Partial<Record<string, number>>): string {
+  const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`);
+  return reasons.length === 0 ? 'none' : reasons.join(', ');
+}
+
+function flatten(value: object, prefix = ''): [string, string][] {
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]): [string, string][] =>
+    inner !== null && typeof inner === 'object'
+      ? flatten(inner, `${prefix}${key}.`)
+      : [[`${prefix}${key}`, String(inner)]],
+  );
+}

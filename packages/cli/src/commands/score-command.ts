@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { explainSystemError } from '@selective-dpo/foundation';
+import { PREFERENCE_LAYOUTS } from '@selective-dpo/data';
+import {
+  DEFAULT_BATCH_TOKENS,
+  DEFAULT_ROWS_PER_SHARD,
+  scoreDataset,
+  type ScoreResult,
+} from '@selective-dpo/ref-scorer';
+import type { CommandContext } from '../command-context.js';
+import { OptionReader } from '../options.js';
+
+/** `sdpo score`: stage one. */
+export function addScoreCommand(program: Command, context: CommandContext): void {
+  program
+    .command('score')
+    .description('stage one: run the reference once over a preference dataset and cache every log-prob')
+    .option('--model <dir>', 'Hugging Face model directory of the reference')
+    .option('--data <file>', 'preference rows: JSONL, JSON, Parquet or Arrow')
+    .option('--out <cache>', 'folder of the cache')
+    .option('--tokenizer <dir>', "directory with the policy's tokenizer (default: the model's own)")
+    .option('--chat-template <file>', "Jinja chat template in place of the tokenizer's own")
+    .option('--layout <name>', `auto, ${PREFERENCE_LAYOUTS.join(', ')}`, 'auto')
+    .option('--max-length <n>', 'tokens of prompt and longer response together', '1024')
+    .option('--max-prompt-length <n>', 'tokens of the prompt')
+    .option('--truncation <mode>', 'keep_start or keep_end', 'keep_start')
+    .option('--limit <n>', 'first rows of the file only')
+    .option('--engine <name>', 'auto, tensorflow, wasm or cpu', 'auto')
+    .option('--precision <name>', 'fp32 or bf16-matmul', 'fp32')
+    .option('--batch-tokens <n>', 'tokens computed at one time', String(DEFAULT_BATCH_TOKENS))
+    .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
+    .option('--json', 'one JSON object a line')
+    .action((values: Record<string, unknown>) =>
+      context.run(values, async (writer, signal) => {
+        const options = new OptionReader(values);
+        const request = {
+          modelDirectory: options.required('model', '--model', 'a model directory'),
+          dataFile: options.required('data', '--data', 'a preference file'),
+          outDirectory: options.required('out', '--out', 'a folder'),
+          tokenizerDirectory: options.text('tokenizer'),
+          layout: options.oneOf('layout', '--layout', ['auto', ...PREFERENCE_LAYOUTS]),
+          limit: options.whole('limit', '--limit', 1),
+          limits: {
+            maxLength: options.whole('maxLength', '--max-length', 2),
+            maxPromptLength: options.whole('maxPromptLength', '--max-prompt-length', 1),
+            truncation: options.oneOf('truncation', '--truncation', ['keep_start', 'keep_end']),
+          },
+          engine: options.oneOf('engine', '--engine', ['auto', 'tensorflow', 'wasm', 'cpu']),
+          precision: options.oneOf('precision', '--precision', ['fp32', 'bf16-matmul']),
+          batchTokens: options.whole('batchTokens', '--batch-tokens', 1),
+          rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
+        };
+        options.finish();
+        const template = options.text('chatTemplate');
+        const result = await scoreDataset({
+          ...request,
+          ...(template === undefined ? {} : { chatTemplate: await readTemplate(template) }),
+          listener: writer.listen,
+          signal,
+        });
+        writer.result(result, describe(result));
+      }),
+    );
+}
+
+async function readTemplate(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw explainSystemError(error, file);
+  }
+}
+
+function describe(result: ScoreResult): string[] {
+  const dropped = Object.entries(result.dropped);
+  const total = dropped.reduce((sum, [, count]) => sum + (count ?? 0), 0);
+  return [
+    result.alreadyComplete
+      ? `${result.directory} already holds this cache: ${result.pairs} pairs in ${result.shards} shards`
+      : `${result.directory}: ${result.pairs} pairs in ${result.shards} shards`,
+    total === 0
+      ? 'no row was dropped'
+      : `${total} rows dropped: ${dropped.map(([reason, count]) => `${count} ${reason}`).join(', ')} (dropped.jsonl)`,
+  ];
+}

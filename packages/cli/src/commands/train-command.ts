@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { describeTrainingKeys, resolveTrainingConfig, train, type TrainResult } from '@selective-dpo/trainer';
+import type { CommandContext } from '../command-context.js';
+import { twoColumns } from '../console/format.js';
+import { OptionReader } from '../options.js';
+
+/** `sdpo train`: stage two. */
+export function addTrainCommand(program: Command, context: CommandContext): void {
+  program
+    .command('train')
+    .description('stage two: train a policy on a reference cache')
+    .argument('[settings...]', 'key=value, see below')
+    .option('--policy <dir>', 'Hugging Face model directory to start from')
+    .option('--cache <dir>', 'folder made by sdpo score')
+    .option('--out <run>', 'folder of the run')
+    .option('--config <file>', 'YAML file of settings; key=value words win over it')
+    .option('--resume', 'go on from the newest checkpoint of the run')
+    .option('--json', 'one JSON object a line')
+    .addHelpText('after', settingsHelp())
+    .action((settings: string[], values: Record<string, unknown>) =>
+      context.run(values, async (writer, signal) => {
+        const options = new OptionReader(values);
+        const policyDirectory = options.required('policy', '--policy', 'a model directory');
+        const cacheDirectory = options.required('cache', '--cache', 'a cache made by sdpo score');
+        const outDirectory = options.required('out', '--out', 'a folder');
+        options.finish();
+        const config = await resolveTrainingConfig(options.text('config'), settings);
+        const result = await train({
+          policyDirectory,
+          cacheDirectory,
+          outDirectory,
+          config,
+          resume: options.flag('resume'),
+          listener: writer.listen,
+          signal,
+        });
+        writer.result(result, describe(result));
+      }),
+    );
+}
+
+function settingsHelp(): string {
+  const rows = describeTrainingKeys().map(
+    (entry) => [`  ${entry.key}=${entry.default}`, entry.meaning] as const,
+  );
+  return `\nSettings and their defaults:\n${twoColumns(rows).join('\n')}\n`;
+}
+
+function describe(result: TrainResult): string[] {
+  const { train: last, eval: held } = result.lastMetrics;
+  return [
+    `${result.steps} steps done; the policy is in ${result.finalDirectory}`,
+    ...(last === undefined ? [] : [`last training loss ${last['loss']!.toFixed(4)}`]),
+    ...(held === undefined
+      ? []
+      : [
+          `held-out loss ${held['loss']!.toFixed(4)}, preference accuracy ` +
+            `${(100 * held['rewards/accuracies']!).toFixed(1)}%`,
+        ]),
+  ];
+}

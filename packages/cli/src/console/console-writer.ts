@@ -1,0 +1,123 @@
+/**
+ * Everything the command line prints. On a terminal, progress is one line that is written over; elsewhere it is a
+ * plain line now and then; with --json, standard output holds one JSON object a line and nothing else.
+ */
+import { InputError, InputErrors, Interrupted, describeProblem } from '@selective-dpo/foundation';
+import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
+import { formatDuration, formatRate } from './format.js';
+
+/** Where text goes: a stream that knows whether it is a terminal. */
+export interface TextStream {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
+
+const TERMINAL_INTERVAL_MS = 100;
+const PLAIN_INTERVAL_MS = 5_000;
+
+export class ConsoleWriter {
+  private lastProgressAt = -Infinity;
+  private lineOpen = false;
+
+  /**
+   * @param json one JSON object a line on `out`, nothing for people except errors on `err`.
+   * @param now a clock in milliseconds.
+   */
+  constructor(
+    private readonly out: TextStream,
+    private readonly err: TextStream,
+    readonly json: boolean,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Whether colours and moving lines are welcome. */
+  get isTerminal(): boolean {
+    return !this.json && this.out.isTTY === true;
+  }
+
+  /** Listener for libraries. */
+  readonly listen = (event: ProgressEvent | NoticeEvent): void => {
+    if (this.json) this.writeJson(event);
+    else if (event.type === 'notice') this.line(event.message);
+    else this.progress(event);
+  };
+
+  /** A line for people. */
+  line(text = ''): void {
+    if (this.json) return;
+    this.closeLine();
+    this.out.write(`${text}\n`);
+  }
+
+  /** What a command found: an object for programs, lines for people. */
+  result(value: object, lines: readonly string[]): void {
+    if (this.json) this.writeJson({ type: 'result', ...value });
+    else for (const line of lines) this.line(line);
+  }
+
+  /** One line a problem on standard error, an object each with --json. Returns the exit code. */
+  failure(error: unknown): number {
+    this.closeLine();
+    const problems = problemsOf(error);
+    if (problems !== undefined) {
+      for (const problem of problems) {
+        if (this.json) {
+          this.writeJson({ type: 'error', code: problem.code, message: problem.message, ...problem.details });
+        }
+        this.err.write(`error: ${describeProblem(problem)}\n`);
+      }
+      return 2;
+    }
+    if (error instanceof Interrupted) {
+      if (this.json) this.writeJson({ type: 'interrupted', message: error.message, resume: error.resume });
+      this.err.write(`${error.message}; to go on: ${error.resume}\n`);
+      return 130;
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (this.json) this.writeJson({ type: 'error', code: 'defect', message: text });
+    this.err.write(`this is a defect of selective-dpo, please report it:\n${text}\n`);
+    return 1;
+  }
+
+  private progress(event: ProgressEvent): void {
+    const ended = event.total !== undefined && event.done >= event.total;
+    const interval = this.isTerminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
+    if (!ended && this.now() - this.lastProgressAt < interval) return;
+    this.lastProgressAt = this.now();
+    const text = describeProgress(event);
+    if (!this.isTerminal) {
+      this.out.write(`${text}\n`);
+      return;
+    }
+    this.out.write(`\r\u001b[2K${text.slice(0, (this.out.columns ?? 80) - 1)}`);
+    this.lineOpen = true;
+    if (ended) this.closeLine();
+  }
+
+  private closeLine(): void {
+    if (this.lineOpen) this.out.write('\n');
+    this.lineOpen = false;
+  }
+
+  private writeJson(value: object): void {
+    this.out.write(`${JSON.stringify(value)}\n`);
+  }
+}
+
+function problemsOf(error: unknown): readonly InputError[] | undefined {
+  if (error instanceof InputErrors) return error.problems;
+  return error instanceof InputError ? [error] : undefined;
+}
+
+function describeProgress(event: ProgressEvent): string {
+  const { stage, done, total, unit, ratePerSecond, secondsLeft, figures } = event;
+  const parts = [
+    total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`,
+    total === undefined || total === 0 ? '' : `${Math.floor((100 * done) / total)}%`,
+    `${formatRate(ratePerSecond)} ${unit}/s`,
+    secondsLeft === undefined ? '' : `${formatDuration(secondsLeft)} left`,
+    ...Object.entries(figures ?? {}).map(([name, value]) => `${name} ${formatRate(value)}`),
+  ];
+  return `${stage}: ${parts.filter((part) => part !== '').join(' · ')}`;
+}

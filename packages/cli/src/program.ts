@@ -1,0 +1,32 @@
+import { Command } from 'commander';
+import type { CommandContext } from './command-context.js';
+import { addCacheCommand } from './commands/cache-command.js';
+import { addDemoCommand } from './commands/demo-command.js';
+import { addEngineCommand } from './commands/engine-command.js';
+import { addScoreCommand } from './commands/score-command.js';
+import { addTrainCommand } from './commands/train-command.js';
+import { VERSION } from './version.js';
+
+/** The whole command line. Failures of parsing are thrown as CommanderError; nothing is printed for them. */
+export function buildProgram(context: CommandContext): Command {
+  const program = new Command('sdpo')
+    .description(
+      'Selective-DPO in two stages: score a preference dataset once with a strong reference, then train small ' +
+        'policies on the cache, optimising only the tokens on which they disagree most.',
+    )
+    .version(VERSION);
+  addScoreCommand(program, context);
+  addTrainCommand(program, context);
+  addCacheCommand(program, context);
+  addEngineCommand(program, context);
+  addDemoCommand(program, context);
+  for (const command of withSubcommands(program)) {
+    command.exitOverride();
+    command.configureOutput({ outputError: () => undefined });
+  }
+  return program;
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}

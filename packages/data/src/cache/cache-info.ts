@@ -1,0 +1,47 @@
+/** What a cache holds, for people: counts, what it was made of, and whether its reference orders the pairs. */
+import type { CacheInputs } from './cache-inputs.js';
+import { CacheReader } from './cache-reader.js';
+import { sumLogps } from './cache-row.js';
+import { filesOf } from './manifest.js';
+
+export interface CacheInfo {
+  rows: number;
+  responseTokens: number;
+  shards: number;
+  bytes: number;
+  /** Nats a response token. */
+  meanRefLogp: number;
+  /** Share of pairs whose chosen response has the higher mean log-prob a token under the reference. */
+  refPrefersChosen: number;
+  /** Rows left out, by reason. */
+  dropped: Record<string, number>;
+  inputs: CacheInputs;
+}
+
+/** Reads the whole cache once, a record batch at a time. @throws InputError as {@link CacheReader.open}. */
+export async function cacheInfo(directory: string): Promise<CacheInfo> {
+  const reader = await CacheReader.open(directory);
+  try {
+    let sum = 0;
+    let preferred = 0;
+    for await (const row of reader.rows()) {
+      const chosen = sumLogps(row.chosenRefLogps);
+      const rejected = sumLogps(row.rejectedRefLogps);
+      sum += chosen + rejected;
+      if (chosen / row.chosenIds.length > rejected / row.rejectedIds.length) preferred++;
+    }
+    const { rows, responseTokens, shards, dropped, inputs } = reader.manifest;
+    return {
+      rows,
+      responseTokens,
+      shards: shards.length,
+      bytes: filesOf(reader.manifest).reduce((total, file) => total + file.bytes, 0),
+      meanRefLogp: sum / responseTokens,
+      refPrefersChosen: preferred / rows,
+      dropped,
+      inputs,
+    };
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Every input that determines a cache's values (METHOD.md, trap 5). Two caches with equal inputs are byte-identical;
+ * work is only ever continued on equal inputs.
+ */
+import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
+import { z } from 'zod';
+
+/** Raised with every change of what the files hold. */
+export const CACHE_SCHEMA_VERSION = 1;
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const cacheInputsSchema = z.strictObject({
+  schemaVersion: z.literal(CACHE_SCHEMA_VERSION),
+  /** Version of selective-dpo that scored. */
+  toolVersion: z.string(),
+  dataset: z.strictObject({
+    sha256: digest,
+    bytes: z.int().min(0),
+    layout: z.string(),
+    limit: z.int().min(1).nullable(),
+  }),
+  tokenizer: z.strictObject({
+    /** SHA-256 of what decides token ids. */
+    tokenizer: digest,
+    /** SHA-256 of the chat template, or the name of a built-in rendering. */
+    chatTemplate: z.string(),
+    /** The instant a template that reads the clock was rendered at; null for all others. */
+    chatTemplateNow: z.string().nullable(),
+    /** Whether the template was given by the user in place of the tokenizer's own. */
+    chatTemplateGiven: z.boolean(),
+  }),
+  limits: z.strictObject({
+    maxLength: z.int().min(1),
+    maxPromptLength: z.int().min(1).nullable(),
+    truncation: z.enum(['keep_start', 'keep_end']),
+  }),
+  model: z.strictObject({ weightsSha256: digest, configSha256: digest }),
+  /** Kind, engine, precision, versions, batch size: whatever may change a value's last bits. */
+  scorer: z.record(z.string(), z.union([z.string(), z.number()])),
+  rowsPerShard: z.int().min(1),
+});
+
+export type CacheInputs = z.infer<typeof cacheInputsSchema>;
+
+/**
+ * Refuses to mix: names every input that differs between a cache that is there and the one that is wanted.
+ * @throws InputErrors of code `cache-inputs-differ`.
+ */
+export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory: string): void {
+  const before = flatten(there);
+  const now = flatten(wanted);
+  const keys = [...new Set([...before.keys(), ...now.keys()])].filter(
+    (key) => before.get(key) !== now.get(key),
+  );
+  if (keys.length === 0) return;
+  throw new InputErrors(
+    keys.map(
+      (field) =>
+        new InputError('cache-inputs-differ', 'the cache in this folder was made from another input', {
+          file: directory,
+          field,
+          found: now.get(field) ?? 'nothing',
+          expected: before.get(field) ?? 'nothing',
+          hint: 'use another --out, or delete the folder to score anew',
+        }),
+    ),
+  );
+}
+
+function flatten(value: unknown, prefix = '', into = new Map<string, string>()): Map<string, string> {
+  if (value === null || typeof value !== 'object') {
+    into.set(prefix, quoteValue(value));
+    return into;
+  }
+  for (const [key, inner] of Object.entries(value))
+    flatten(inner, prefix === '' ? key : `${prefix}.${key}`, into);
+  return into;
+}

@@ -1,0 +1,163 @@
+/**
+ * `manifest.json`: written last, it names every file of the cache with size and SHA-256. It carries its own digest and
+ * has exactly one serialisation, so that a single flipped bit in it is seen. A file it does not name does not exist.
+ */
+import { lstat, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  InputError,
+  canonicalJson,
+  explainSystemError,
+  publishBytes,
+  resolveInside,
+  sha256,
+  sha256OfFile,
+} from '@selective-dpo/foundation';
+import { z } from 'zod';
+import { cacheInputsSchema } from './cache-inputs.js';
+
+export const MANIFEST_FILE = 'manifest.json';
+export const DROPPED_FILE = 'dropped.jsonl';
+
+const MAX_MANIFEST_BYTES = 256 << 20;
+
+const fileSchema = z.strictObject({
+  name: z.string(),
+  bytes: z.int().min(0),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export const shardSchema = z.strictObject({
+  rows: z.int().min(1),
+  responseTokens: z.int().min(2),
+  parquet: fileSchema,
+  arrow: fileSchema,
+});
+
+const manifestSchema = z.strictObject({
+  inputs: cacheInputsSchema,
+  rows: z.int().min(1),
+  responseTokens: z.int().min(2),
+  /** Rows in a record batch of the Arrow files; the last of a shard may have fewer. */
+  recordBatchRows: z.int().min(1),
+  shards: z.array(shardSchema).min(1),
+  /** Rows of the dataset that gave no pair, by reason. */
+  dropped: z.record(z.string(), z.int().min(1)),
+  droppedFile: fileSchema,
+  /** SHA-256 of the canonical JSON of all other fields. */
+  digest: z.string(),
+});
+
+export type CacheManifest = z.infer<typeof manifestSchema>;
+export type CacheShard = z.infer<typeof shardSchema>;
+export type CacheFile = z.infer<typeof fileSchema>;
+
+/** Completes a manifest with its digest. */
+export function sealManifest(content: Omit<CacheManifest, 'digest'>): CacheManifest {
+  return { ...content, digest: sha256(canonicalJson(content)) };
+}
+
+function serialise(manifest: CacheManifest): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Publishes the manifest: from this moment the folder is a finished cache. */
+export async function publishManifest(directory: string, manifest: CacheManifest): Promise<void> {
+  await publishBytes(join(directory, MANIFEST_FILE), serialise(manifestSchema.parse(manifest)));
+}
+
+/**
+ * Reads and checks the manifest of a cache.
+ * @throws InputError `cache-missing`, `cache-unfinished`, `cache-damaged`.
+ */
+export async function readManifest(directory: string): Promise<CacheManifest> {
+  const file = join(directory, MANIFEST_FILE);
+  const text = await readManifestText(directory, file);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw damagedCache(file, 'text that is not JSON', 'the manifest as it was written');
+  }
+  const parsed = manifestSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw damagedCache(file, `${issue.path.join('.')}: ${issue.message}`, 'the manifest as it was written');
+  }
+  const { digest, ...content } = parsed.data;
+  if (sha256(canonicalJson(content)) !== digest || serialise(parsed.data) !== text) {
+    throw damagedCache(file, 'content that differs from what was written', 'the manifest as it was written');
+  }
+  refuseContradictions(parsed.data, file);
+  return parsed.data;
+}
+
+async function readManifestText(directory: string, file: string): Promise<string> {
+  try {
+    const { size } = await lstat(file);
+    if (size > MAX_MANIFEST_BYTES) throw damagedCache(file, `${size} bytes`, `at most ${MAX_MANIFEST_BYTES}`);
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainSystemError(error, file);
+  }
+  const unfinished = await lstat(join(directory, 'inputs.json')).catch(() => undefined);
+  throw unfinished === undefined
+    ? new InputError('cache-missing', 'there is no reference cache in this folder', {
+        file: directory,
+        expected: MANIFEST_FILE,
+        hint: 'make one with: sdpo score',
+      })
+    : new InputError('cache-unfinished', 'the cache is not finished', {
+        file: directory,
+        expected: MANIFEST_FILE,
+        hint: 'run the sdpo score command that began it again; it goes on after the last published shard',
+      });
+}
+
+function refuseContradictions({ rows, responseTokens, shards }: CacheManifest, file: string): void {
+  const sum = (pick: (shard: CacheShard) => number) =>
+    shards.reduce((total, shard) => total + pick(shard), 0);
+  if (sum((s) => s.rows) !== rows || sum((s) => s.responseTokens) !== responseTokens) {
+    throw damagedCache(
+      file,
+      'totals that are not the sums over the shards',
+      'the manifest as it was written',
+    );
+  }
+}
+
+/** All files the manifest names. */
+export function filesOf(manifest: CacheManifest): CacheFile[] {
+  return [...manifest.shards.flatMap((shard) => [shard.parquet, shard.arrow]), manifest.droppedFile];
+}
+
+/** Path of a file the manifest names, once it is a regular file of the size named. @throws InputError. */
+export async function checkedPath(directory: string, file: CacheFile): Promise<string> {
+  const path = resolveInside(directory, file.name, join(directory, MANIFEST_FILE));
+  let found;
+  try {
+    found = await lstat(path);
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
+  if (!found.isFile()) throw damagedCache(path, 'something that is no regular file', 'a regular file');
+  if (found.size !== file.bytes) throw damagedCache(path, `${found.size} bytes`, `${file.bytes} bytes`);
+  return path;
+}
+
+/** Path of a file whose content has the digest the manifest names. @throws InputError `cache-damaged`. */
+export async function verifiedPath(directory: string, file: CacheFile): Promise<string> {
+  const path = await checkedPath(directory, file);
+  const found = await sha256OfFile(path);
+  if (found !== file.sha256) throw damagedCache(path, `SHA-256 ${found}`, `SHA-256 ${file.sha256}`);
+  return path;
+}
+
+export function damagedCache(file: string, found: string, expected: string): InputError {
+  return new InputError('cache-damaged', 'the cache is damaged', {
+    file,
+    found,
+    expected,
+    hint: 'restore the file from a copy, or delete the cache and score again',
+  });
+}

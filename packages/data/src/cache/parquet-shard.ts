@@ -1,0 +1,68 @@
+/** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
+import parquet from 'parquetjs-lite';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { sumLogps, type CacheRow } from './cache-row.js';
+
+const ids = { type: 'INT32', repeated: true, compression: 'SNAPPY' } as const;
+const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
+
+const SCHEMA = {
+  pair_id: { type: 'UTF8', compression: 'SNAPPY' },
+  source_row: { type: 'INT32', compression: 'SNAPPY' },
+  prompt_ids: ids,
+  chosen_ids: ids,
+  rejected_ids: ids,
+  chosen_ref_logps: logps,
+  rejected_ref_logps: logps,
+  ref_chosen_logps: { type: 'DOUBLE', compression: 'SNAPPY' },
+  ref_rejected_logps: { type: 'DOUBLE', compression: 'SNAPPY' },
+} as const;
+
+/** Names of the columns, in order. */
+export const CACHE_COLUMNS = Object.keys(SCHEMA);
+
+/** Rows in a row group. */
+const ROW_GROUP_ROWS = 1024;
+
+/** Writes a Parquet file; equal rows give equal bytes. The caller flushes and publishes it. */
+export async function writeParquetShard(path: string, rows: readonly CacheRow[]): Promise<void> {
+  const writer = await parquet.ParquetWriter.openFile(new parquet.ParquetSchema(SCHEMA), path, {
+    rowGroupSize: ROW_GROUP_ROWS,
+  });
+  for (const row of rows) {
+    // Typed arrays must become plain arrays: the library cuts a Float32Array to one element without a word.
+    await writer.appendRow({
+      pair_id: row.pairId,
+      source_row: row.sourceRow,
+      prompt_ids: Array.from(row.promptIds),
+      chosen_ids: Array.from(row.chosenIds),
+      rejected_ids: Array.from(row.rejectedIds),
+      chosen_ref_logps: Array.from(row.chosenRefLogps),
+      rejected_ref_logps: Array.from(row.rejectedRefLogps),
+      ref_chosen_logps: sumLogps(row.chosenRefLogps),
+      ref_rejected_logps: sumLogps(row.rejectedRefLogps),
+    });
+  }
+  await writer.close();
+}
+
+/** A row as the Parquet file holds it. */
+export interface ParquetRow {
+  pair_id: string;
+  source_row: number;
+  prompt_ids: number[];
+  chosen_ids: number[];
+  rejected_ids: number[];
+  chosen_ref_logps: number[];
+  rejected_ref_logps: number[];
+  ref_chosen_logps: number;
+  ref_rejected_logps: number;
+}
+
+/** All rows of a shard. The file's digest must have been checked before: the decoder trusts its input. */
+export async function readParquetShard(path: string): Promise<ParquetRow[]> {
+  return (await parquetReadObjects({
+    file: await asyncBufferFromFile(path),
+    columns: CACHE_COLUMNS,
+  })) as ParquetRow[];
+}

@@ -1,0 +1,178 @@
+/**
+ * Stage one from top to bottom: read rows, tokenise them once, ask the reference for the log-prob of every response
+ * token, publish shards. Stopped at any moment, the next call goes on after the last published shard.
+ */
+import { join } from 'node:path';
+import { sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
+import {
+  CACHE_SCHEMA_VERSION,
+  CacheWriter,
+  loadPairTokenizer,
+  openPreferenceSource,
+  resolveLimits,
+  type CacheInputs,
+  type CacheManifest,
+  type LengthLimits,
+  type PairTokenizer,
+  type PreferenceLayout,
+  type PreferenceSource,
+} from '@selective-dpo/data';
+import {
+  CONFIG_FILE,
+  CausalLM,
+  openEngine,
+  openWeights,
+  readModelConfig,
+  type EngineName,
+  type EnginePrecision,
+  type ModelConfig,
+} from '@selective-dpo/model';
+import { LocalScorer } from './local-scorer.js';
+import { ScoringPass } from './scoring-pass.js';
+import { TOOL_VERSION } from './tool-version.js';
+
+export interface ScoreOptions {
+  /** Hugging Face directory of the reference. */
+  modelDirectory: string;
+  /** Preference file. */
+  dataFile: string;
+  /** Folder of the cache. */
+  outDirectory: string;
+  /** Directory with the policy's tokenizer and chat template; the reference's own by default. */
+  tokenizerDirectory?: string | undefined;
+  /** Text of a Jinja chat template in place of the tokenizer's own. */
+  chatTemplate?: string | undefined;
+  layout?: 'auto' | PreferenceLayout | undefined;
+  /** First rows of the file only. */
+  limit?: number | undefined;
+  limits?: LengthLimits | undefined;
+  engine?: 'auto' | EngineName | undefined;
+  precision?: EnginePrecision | undefined;
+  /** Tokens computed at one time. */
+  batchTokens?: number | undefined;
+  /** Pairs in a shard: what a stopped pass loses at most. */
+  rowsPerShard?: number | undefined;
+  listener?: ProgressListener | undefined;
+  /** Stops after the batch in progress. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ScoreResult {
+  directory: string;
+  /** The cache was there already, made of the same inputs. */
+  alreadyComplete: boolean;
+  pairs: number;
+  shards: number;
+  dropped: Partial<Record<string, number>>;
+}
+
+export const DEFAULT_BATCH_TOKENS = 4096;
+export const DEFAULT_ROWS_PER_SHARD = 512;
+
+/**
+ * Scores a preference dataset into a cache.
+ * @throws InputError, InputErrors for bad input; Interrupted when `signal` stopped it.
+ */
+export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> {
+  const { batchTokens = DEFAULT_BATCH_TOKENS, rowsPerShard = DEFAULT_ROWS_PER_SHARD, outDirectory } = options;
+  const source = await openPreferenceSource(options.dataFile, {
+    layout: options.layout,
+    limit: options.limit,
+  });
+  const tokenizer = await loadPairTokenizer(options.tokenizerDirectory ?? options.modelDirectory, {
+    chatTemplate: options.chatTemplate,
+  });
+  const config = await readModelConfig(options.modelDirectory);
+  tellNotices(options, source, tokenizer, config);
+  const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
+  const identity = LocalScorer.identityOf(engine, batchTokens);
+  const inputs = await cacheInputs(options, source, tokenizer, identity, rowsPerShard);
+  const writer = await CacheWriter.open(outDirectory, inputs);
+  try {
+    if (writer.complete !== undefined) return resultOf(outDirectory, writer.complete, true);
+    const scorer = new LocalScorer(await CausalLM.load(options.modelDirectory), engine, batchTokens);
+    try {
+      const pass = new ScoringPass(
+        options,
+        source,
+        tokenizer,
+        scorer,
+        writer,
+        rowsPerShard,
+        config.vocabSize,
+      );
+      return resultOf(outDirectory, await pass.run(), false);
+    } finally {
+      scorer.dispose();
+    }
+  } finally {
+    await writer.close();
+  }
+}
+
+function resultOf(directory: string, manifest: CacheManifest, alreadyComplete: boolean): ScoreResult {
+  const { rows: pairs, shards, dropped } = manifest;
+  return { directory, alreadyComplete, pairs, shards: shards.length, dropped };
+}
+
+function tellNotices(
+  options: ScoreOptions,
+  source: PreferenceSource,
+  tokenizer: PairTokenizer,
+  config: ModelConfig,
+): void {
+  const tell = (code: string, message: string) => options.listener?.({ type: 'notice', code, message });
+  tell('layout', `${options.dataFile}: layout ${source.layout}`);
+  for (const notice of tokenizer.notices) options.listener?.(notice);
+  const { maxLength } = resolveLimits(options.limits ?? {});
+  if (maxLength > config.maxPositionEmbeddings) {
+    tell(
+      'beyond-context',
+      `--max-length ${maxLength} is beyond the reference's context of ${config.maxPositionEmbeddings}: log-probs of ` +
+        'longer pairs are computed, but the model was never trained on such positions',
+    );
+  }
+}
+
+/** Everything that determines the cache's values. */
+async function cacheInputs(
+  options: ScoreOptions,
+  source: PreferenceSource,
+  tokenizer: PairTokenizer,
+  scorer: Record<string, string | number>,
+  rowsPerShard: number,
+): Promise<CacheInputs> {
+  const { maxLength, maxPromptLength, truncation } = resolveLimits(options.limits ?? {});
+  const { tokenizer: digest, chatTemplate, chatTemplateNow } = tokenizer.fingerprint();
+  return {
+    schemaVersion: CACHE_SCHEMA_VERSION,
+    toolVersion: TOOL_VERSION,
+    dataset: await source.fingerprint(),
+    tokenizer: {
+      tokenizer: digest,
+      chatTemplate,
+      chatTemplateNow: chatTemplateNow ?? null,
+      chatTemplateGiven: options.chatTemplate !== undefined,
+    },
+    limits: {
+      maxLength,
+      maxPromptLength: Number.isFinite(maxPromptLength) ? maxPromptLength : null,
+      truncation,
+    },
+    model: {
+      weightsSha256: await weightsDigest(options.modelDirectory),
+      configSha256: await sha256OfFile(join(options.modelDirectory, CONFIG_FILE)),
+    },
+    scorer,
+    rowsPerShard,
+  };
+}
+
+async function weightsDigest(directory: string): Promise<string> {
+  const weights = await openWeights(directory);
+  try {
+    return await weights.digest();
+  } finally {
+    await weights.close();
+  }
+}

@@ -1,0 +1,22 @@
+/** One interface for whatever computes a reference's log-probs: a local model here, servers later. */
+import type { TokenizedPair } from '@selective-dpo/foundation';
+
+/** Log-probs of one pair's response tokens under the reference, in nats: [C] and [R]. */
+export interface PairLogps {
+  chosen: Float32Array;
+  rejected: Float32Array;
+}
+
+export interface Scorer {
+  /**
+   * What the cache's manifest records of the scorer: everything that may change a value's last bits. A cache is only
+   * ever continued by a scorer with an equal identity.
+   */
+  readonly identity: Record<string, string | number>;
+  /** Scores the pairs of one shard, in their order. `onScored` is told of every batch. */
+  score(
+    pairs: readonly TokenizedPair[],
+    onScored: (pairs: number, tokens: number) => void,
+  ): Promise<PairLogps[]>;
+  dispose(): void;
+}

@@ -1,0 +1,137 @@
+/** The pass itself: pairs are gathered into shards, scored and published; dropped rows are counted and listed. */
+import { join } from 'node:path';
+import { Interrupted, ProgressMeter, InputError, type TokenizedPair } from '@selective-dpo/foundation';
+import {
+  DROPPED_FILE,
+  DropLedger,
+  isDroppedRow,
+  tokenizePairs,
+  type CacheManifest,
+  type CacheRow,
+  type CacheWriter,
+  type PairTokenizer,
+  type PreferenceSource,
+} from '@selective-dpo/data';
+import type { ScoreOptions } from './score-dataset.js';
+import type { Scorer } from './scorer.js';
+
+export class ScoringPass {
+  private pairs = 0;
+  private shard: TokenizedPair[] = [];
+  private meter!: ProgressMeter;
+  private tokens = 0;
+  private readonly startedAt = performance.now();
+
+  constructor(
+    private readonly options: ScoreOptions,
+    private readonly source: PreferenceSource,
+    private readonly tokenizer: PairTokenizer,
+    private readonly scorer: Scorer,
+    private readonly writer: CacheWriter,
+    private readonly rowsPerShard: number,
+    private readonly vocabSize: number,
+  ) {}
+
+  /**
+   * Runs to the end of the source and publishes the manifest.
+   * @throws Interrupted when asked to stop; InputError `no-pairs` when every row was dropped.
+   */
+  async run(): Promise<CacheManifest> {
+    const alreadyScored = this.writer.resumeFrom.rows;
+    this.meter = new ProgressMeter('score', 'pairs', await this.countRows(), alreadyScored);
+    if (alreadyScored > 0) {
+      this.options.listener?.({
+        type: 'notice',
+        code: 'resumed',
+        message: `going on after ${alreadyScored} pairs in ${this.writer.resumeFrom.shards} published shards`,
+      });
+    }
+    const droppedFile = join(this.options.outDirectory, DROPPED_FILE);
+    const counts = await DropLedger.publish(droppedFile, async (ledger) => {
+      await this.scoreAll(ledger, alreadyScored);
+      return ledger.counts();
+    });
+    if (this.pairs === 0) {
+      throw new InputError('no-pairs', 'no row of the dataset gives a pair to score', {
+        file: this.options.dataFile,
+        found: Object.entries(counts)
+          .map(([reason, count]) => `${count} ${reason}`)
+          .join(', '),
+        expected: 'at least one usable preference row',
+        hint: `see ${droppedFile} for each row’s reason`,
+      });
+    }
+    return this.writer.finish(counts);
+  }
+
+  /** Rows of the source: parsing them once more is cheap beside scoring, and gives the time left. */
+  private async countRows(): Promise<number> {
+    let rows = 0;
+    for await (const row of this.source.rows()) rows += row === undefined ? 0 : 1;
+    return rows;
+  }
+
+  private async scoreAll(ledger: DropLedger, alreadyScored: number): Promise<void> {
+    for await (const item of tokenizePairs(this.source, this.tokenizer, this.options.limits)) {
+      if (isDroppedRow(item)) {
+        await ledger.add(item);
+        this.emit(1);
+        continue;
+      }
+      this.pairs++;
+      if (this.pairs <= alreadyScored) continue;
+      this.refuseUnknownIds(item);
+      this.shard.push(item);
+      if (this.shard.length === this.rowsPerShard) await this.publishShard();
+    }
+    if (this.shard.length > 0) await this.publishShard();
+  }
+
+  private async publishShard(): Promise<void> {
+    const pairs = this.shard;
+    const logps = await this.scorer.score(pairs, (scored, tokens) => {
+      this.tokens += tokens;
+      this.emit(scored);
+      this.stopIfAsked();
+    });
+    const rows: CacheRow[] = pairs.map((pair, i) => ({
+      ...pair,
+      chosenRefLogps: logps[i]!.chosen,
+      rejectedRefLogps: logps[i]!.rejected,
+    }));
+    await this.writer.publishShard(rows);
+    this.shard = [];
+    this.stopIfAsked();
+  }
+
+  private emit(units: number): void {
+    const seconds = (performance.now() - this.startedAt) / 1000;
+    this.options.listener?.(this.meter.advance(units, { 'tokens/s': this.tokens / seconds }));
+  }
+
+  private stopIfAsked(): void {
+    if (this.options.signal?.aborted !== true) return;
+    throw new Interrupted(
+      'stopped; every published shard is kept',
+      'run the same command again: it goes on after the last published shard',
+    );
+  }
+
+  private refuseUnknownIds(pair: TokenizedPair): void {
+    for (const ids of [pair.promptIds, pair.chosenIds, pair.rejectedIds]) {
+      const unknown = ids.find((id) => id >= this.vocabSize);
+      if (unknown === undefined) continue;
+      throw new InputError(
+        'token-out-of-range',
+        'the tokenizer gives an id that the reference does not have',
+        {
+          file: this.options.dataFile,
+          row: pair.sourceRow,
+          found: String(unknown),
+          expected: `ids below ${this.vocabSize}`,
+          hint: 'use a reference with the same vocabulary as the policy',
+        },
+      );
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** `final/`: the trained policy as a Hugging Face model directory that transformers and vLLM load. */
+import type { CacheReader } from '@selective-dpo/data';
+import { exportParameters, writeModelDirectory, type Engine, type JsonObject } from '@selective-dpo/model';
+import type { TrainingConfig } from '../config/training-config.js';
+import type { Policy } from '../policy.js';
+import type { Metrics } from '../step/batch-metrics.js';
+import type { TrainingState } from './checkpoint.js';
+import { modelCard } from './model-card.js';
+
+export interface FinalModelContext {
+  config: TrainingConfig;
+  cache: CacheReader;
+  policy: Policy;
+  engine: Engine;
+  lastMetrics: { train?: Metrics; eval?: Metrics };
+}
+
+/** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, … */
+export async function exportFinal(
+  directory: string,
+  state: TrainingState,
+  { config, cache, policy, engine, lastMetrics }: FinalModelContext,
+): Promise<string> {
+  const { inputs } = cache.manifest;
+  await writeModelDirectory(directory, {
+    config: state.model.config.raw as JsonObject,
+    tensors: exportParameters(state.model.parameters),
+    sourceDir: policy.directory,
+    modelCard: modelCard({
+      config,
+      policySha256: policy.weightsSha256,
+      cacheManifestSha256: cache.manifest.digest,
+      datasetSha256: inputs.dataset.sha256,
+      referenceSha256: inputs.model.weightsSha256,
+      engine: Object.values(engine.describe()).join(' '),
+      steps: state.step,
+      pairsSeen: state.pairsSeen,
+      lastMetrics,
+    }),
+  });
+  return directory;
+}
