@@ -2,5 +2,11 @@ export * from './engine.js';
 export * from './fused-adamw.js';
 export * from './open-engine.js';
 export { installTensorflowEngine, type InstallOptions } from './tensorflow/install.js';
-export { TENSORFLOW_VERSION, engineFolder, installedEngine } from './tensorflow/engine-folder.js';
+export {
+  TENSORFLOW_VERSION,
+  engineFolder,
+  installedEngine,
+  type InstalledEngine,
+} from './tensorflow/engine-folder.js';
 export { tensorflowProblem } from './tensorflow/tensorflow-engine.js';
+export * from './engine-info.js';

@@ -1,8 +1,8 @@
 /** Opening an engine by name. tfjs has one current backend a process, so there is one current engine, too. */
 import { InputError, quoteValue } from '@selective-dpo/foundation';
 import { openCpuEngine } from './cpu-engine.js';
-import type { Engine, EngineName, EnginePrecision } from './engine.js';
-import { openTensorflowEngine, tensorflowProblem } from './tensorflow/tensorflow-engine.js';
+import { AUTO_ORDER, type Engine, type EngineName, type EnginePrecision } from './engine.js';
+import { openTensorflowEngine } from './tensorflow/tensorflow-engine.js';
 import { openWasmEngine } from './wasm/wasm-engine.js';
 
 export interface OpenEngineOptions {
@@ -27,12 +27,25 @@ export async function openEngine(
   options: OpenEngineOptions = {},
 ): Promise<Engine> {
   const precision = options.precision ?? 'fp32';
-  const chosen = name === 'auto' ? (tensorflowProblem() === undefined ? 'tensorflow' : 'wasm') : name;
-  if (!Object.hasOwn(OPENERS, chosen)) {
+  if (name === 'auto') return openFirst(precision);
+  if (!Object.hasOwn(OPENERS, name)) {
     throw new InputError('engine-unknown', 'there is no engine of this name', {
+      field: 'engine',
       found: quoteValue(name),
       expected: 'auto, tensorflow, wasm or cpu',
     });
   }
-  return OPENERS[chosen](precision);
+  return OPENERS[name](precision);
+}
+
+/** The first engine of {@link AUTO_ORDER} that is there and starts; any other failure is the caller's to see. */
+async function openFirst(precision: EnginePrecision): Promise<Engine> {
+  for (const name of AUTO_ORDER.slice(0, -1)) {
+    try {
+      return await OPENERS[name](precision);
+    } catch (error) {
+      if (!(error instanceof InputError && error.code === 'engine-not-available')) throw error;
+    }
+  }
+  return OPENERS[AUTO_ORDER.at(-1)!](precision);
 }

@@ -8,14 +8,13 @@ import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { InputError } from '@selective-dpo/foundation';
 import { floatsOf, useBackend } from '../backend.js';
 import type { Engine, EnginePrecision } from '../engine.js';
+import { tensorflowEnvironment } from '../matmul-probe.js';
 import { tf } from '../tfjs-setup.js';
-import { TENSORFLOW_VERSION, installedEngine } from './engine-folder.js';
+import { TENSORFLOW_VERSION, damageOf, installedEngine, type InstalledEngine } from './engine-folder.js';
 import { TensorflowKernels, type TensorflowBackend, type TensorflowBinding } from './kernels.js';
 import { tensorflowAdamW } from './tensorflow-adamw.js';
 
 const require = createRequire(import.meta.url);
-
-const INSTALL_HINT = 'install it with: sdpo engine install';
 
 interface Loaded {
   binding: TensorflowBinding;
@@ -26,11 +25,15 @@ interface Loaded {
 let loaded: Loaded | InputError | undefined;
 
 /**
- * Why the engine cannot be used, or undefined when it can. Loads it to find out, in fp32 unless it is loaded already.
+ * Why the engine cannot be used, or undefined where nothing speaks against it: whether it loads is known once it has
+ * been opened.
  */
 export function tensorflowProblem(): InputError | undefined {
-  if (loaded === undefined && installedEngine() === undefined) return notInstalled();
-  return loaded instanceof InputError ? loaded : undefined;
+  if (loaded !== undefined) return loaded instanceof InputError ? loaded : undefined;
+  const engine = installedEngine();
+  if (engine === undefined) return notInstalled();
+  const damage = damageOf(engine);
+  return damage === undefined ? undefined : broken(engine, damage);
 }
 
 /** @throws InputError `engine-not-available`, `engine-precision`. */
@@ -71,10 +74,11 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
 function load(precision: EnginePrecision): Loaded | InputError {
   const engine = installedEngine();
   if (engine === undefined) return notInstalled();
-  // oneDNN reads this when the library loads: float32 tensors, products in bfloat16 (AMX, AVX-512) with float32 sums.
-  if (precision === 'bf16-matmul') process.env['TF_SET_ONEDNN_FPMATH_MODE'] = 'BF16';
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  const damage = damageOf(engine);
+  if (damage !== undefined) return broken(engine, damage);
+  Object.assign(process.env, tensorflowEnvironment(precision));
   try {
+    require(engine.preload);
     const binding = require(engine.binding) as TensorflowBinding;
     provideRemovedNodeFunctions();
     require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
@@ -84,21 +88,22 @@ function load(precision: EnginePrecision): Loaded | InputError {
     tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'));
     return { binding, precision };
   } catch (error) {
-    return new InputError('engine-not-available', 'the TensorFlow engine is installed but does not load', {
-      file: engine.binding,
-      found: (error as Error).message.split('\n')[0]!,
-      expected: `TensorFlow ${TENSORFLOW_VERSION}`,
-      hint: `delete the folder ${engine.folder} and install again with: sdpo engine install`,
-    });
+    return broken(engine, (error as Error).message.split('\n')[0]!);
   }
+}
+
+function broken(engine: InstalledEngine, found: string): InputError {
+  return new InputError('engine-not-available', 'the TensorFlow engine is installed but does not load', {
+    file: engine.folder,
+    found,
+    expected: `TensorFlow ${TENSORFLOW_VERSION}`,
+    hint: 'delete this folder and install again with: sdpo engine install',
+  });
 }
 
 function notInstalled(): InputError {
   return new InputError('engine-not-available', 'the TensorFlow engine is not installed', {
-    field: 'engine',
-    found: 'tensorflow',
-    expected: 'an installed engine',
-    hint: INSTALL_HINT,
+    hint: 'install it with: sdpo engine install',
   });
 }
 

@@ -1,0 +1,115 @@
+/**
+ * Opens an engine in a process of its own and times a float32 matrix product there: a library that does not fit this
+ * processor ends that process, not this one. The script loads the packages itself, because the process has
+ * none of this project's modules, whether they run from source or built.
+ */
+import { createRequire } from 'node:module';
+import { dirname, sep } from 'node:path';
+import { InputError } from '@selective-dpo/foundation';
+import type { EngineName, EnginePrecision } from './engine.js';
+import { lastWords, runProgram } from './tensorflow/run-program.js';
+
+const require = createRequire(import.meta.url);
+
+/** [m, k] × [k, n]: a transformer's shape; the JavaScript kernels get a smaller one to be done in a second. */
+const SHAPE: Record<EngineName, [number, number, number]> = {
+  tensorflow: [512, 1024, 1024],
+  wasm: [512, 1024, 1024],
+  cpu: [64, 256, 256],
+};
+
+const DEADLINE_MS = 120_000;
+
+export interface ProbeOptions {
+  engine: EngineName;
+  precision: EnginePrecision;
+  /** The compiled modules of the TensorFlow engine. */
+  modules?: { preload: string; binding: string };
+}
+
+export interface ProbeResult {
+  /** 10⁹ floating-point operations a second (2·m·k·n a product), median of five. */
+  gflops: number;
+  /** Version of the library that supplies the kernels. */
+  version: string;
+}
+
+/** @throws InputError `engine-not-available` if the process ends without a right product. */
+export async function measureMatMul(options: ProbeOptions): Promise<ProbeResult> {
+  const env = { ...process.env, ...tensorflowEnvironment(options.precision) };
+  const result = await runProgram(process.execPath, ['-e', probeScript(options)], {
+    env,
+    deadline: DEADLINE_MS,
+  });
+  const answer = result.code === 0 ? parseAnswer(result.stdout) : undefined;
+  if (answer !== undefined) return answer;
+  throw new InputError('engine-not-available', `the ${options.engine} engine fails a trial product`, {
+    found: lastWords(result),
+    hint:
+      options.engine === 'tensorflow'
+        ? 'install it anew with: sdpo engine install'
+        : 'install this package anew with npm ci',
+  });
+}
+
+/**
+ * What TensorFlow reads from the environment while it loads. oneDNN's mode keeps float32 tensors and multiplies in
+ * bfloat16 (AMX, AVX-512) with float32 sums. Deterministic kernels are the default on a CPU; a GPU needs telling.
+ */
+export function tensorflowEnvironment(precision: EnginePrecision): Record<string, string> {
+  return {
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    TF_DETERMINISTIC_OPS: '1',
+    TF_SET_ONEDNN_FPMATH_MODE: precision === 'bf16-matmul' ? 'BF16' : '',
+  };
+}
+
+function parseAnswer(stdout: string): ProbeResult | undefined {
+  try {
+    const answer = JSON.parse(stdout.trim().split('\n').at(-1)!) as ProbeResult;
+    return Number.isFinite(answer.gflops) && typeof answer.version === 'string' ? answer : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function probeScript({ engine, modules }: ProbeOptions): string {
+  const path = (name: string): string => JSON.stringify(require.resolve(name));
+  const node = (file: string): string => path(`@tensorflow/tfjs-node-gpu/dist/${file}.js`);
+  const load: Record<EngineName, string> = {
+    cpu: `version = tf.version_core;`,
+    wasm: `
+      const wasm = require(${path('@tensorflow/tfjs-backend-wasm')});
+      wasm.setWasmPaths(${JSON.stringify(dirname(require.resolve('@tensorflow/tfjs-backend-wasm')) + sep)});
+      version = wasm.version_wasm;`,
+    tensorflow: `
+      require(${JSON.stringify(modules?.preload)});
+      const binding = require(${JSON.stringify(modules?.binding)});
+      require('util').isNullOrUndefined ??= (value) => value === null || value === undefined;
+      require(${node('register_all_kernels')});
+      const { NodeJSKernelBackend } = require(${node('nodejs_kernel_backend')});
+      tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, ''));
+      version = binding.TF_Version;`,
+  };
+  return `(async () => {
+    const tf = require(${path('@tensorflow/tfjs-core')});
+    tf.enableProdMode();
+    require(${path('@tensorflow/tfjs')});
+    let version;
+    ${load[engine]}
+    if (!(await tf.setBackend('${engine}'))) process.exit(1);
+    const [m, k, n] = ${JSON.stringify(SHAPE[engine])};
+    const [a, b] = [tf.fill([m, k], 0.5), tf.fill([k, n], 2)];
+    const seconds = [];
+    for (let i = 0; i < 7; i++) {
+      const start = performance.now();
+      const product = tf.matMul(a, b);
+      const values = product.dataSync();
+      seconds.push((performance.now() - start) / 1000);
+      if (values[0] !== k || values[m * n - 1] !== k) process.exit(1);
+      product.dispose();
+    }
+    const median = seconds.slice(2).sort((x, y) => x - y)[2];
+    console.log(JSON.stringify({ gflops: (2 * m * k * n) / median / 1e9, version }));
+  })();`;
+}
