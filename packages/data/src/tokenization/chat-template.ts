@@ -2,30 +2,24 @@
  * A chat template: Jinja text that renders messages, run by `@huggingface/jinja`. Templates come with models and are
  * programs of strangers, so a rendering has a time limit and its text a length limit.
  */
-import { createContext, Script } from 'node:vm';
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { Environment, Template } from '@huggingface/jinja';
 import { InputError } from '@selective-dpo/foundation';
+import { BoundedInterpreter, TemplateRunaway } from './bounded-interpreter.js';
 import { strftime } from './strftime.js';
 
 /** Longest text of a template, in UTF-16 units. The longest seen is about 20,000. */
 export const MAX_TEMPLATE_LENGTH = 1 << 20;
-/** Longest rendered text, in UTF-16 units. */
-export const MAX_RENDERED_LENGTH = 1 << 26;
 /** Longest time one rendering may take, in milliseconds. */
 export const RENDER_DEADLINE_MS = 10_000;
-const MAX_RANGE = 1 << 20;
+const MAX_RANGE = 1 << 16;
 
 /** The template refused these messages (`raise_exception`), or they broke it. A matter of the row, not of the run. */
 export class TemplateRefusal extends Error {
   override readonly name = 'TemplateRefusal';
 }
 
-/** What the rendering's watchdog can interrupt: a call made by a script that has a timeout. */
-const watched = createContext({ job: undefined as (() => unknown) | undefined });
-const runWatched = new Script('job()');
-
 export class ChatTemplate {
-  private readonly program: Template['parsed'];
+  private readonly program: unknown;
 
   /**
    * @param source the Jinja text.
@@ -56,8 +50,8 @@ export class ChatTemplate {
   }
 
   /**
-   * Renders with exactly these variables. Bounded: time ({@link RENDER_DEADLINE_MS}), the length of the result, and the length of a
-   * `range`. Not bounded: the memory of lists a template builds by doubling until the deadline.
+   * Renders with exactly these variables. Bounded: time ({@link RENDER_DEADLINE_MS}), and the length of every text,
+   * list and `range` on the way. Not bounded: one single operation of the library on values within those lengths.
    * @throws TemplateRefusal if the template raises an exception or fails on these variables.
    * @throws InputError `chat-template-runaway` if a limit is passed.
    */
@@ -66,10 +60,13 @@ export class ChatTemplate {
     for (const [name, value] of Object.entries({ ...this.globals(), ...variables })) {
       environment.set(name, value);
     }
-    const text = this.watch(() => new Interpreter(environment).run(this.program).value);
-    if (typeof text !== 'string') throw new TemplateRefusal('the template gave no text');
-    if (text.length > MAX_RENDERED_LENGTH) throw this.runaway(`a text of ${text.length} characters`);
-    return text;
+    try {
+      return String(new BoundedInterpreter(environment, this.deadlineMs).run(this.program).value);
+    } catch (error) {
+      if (error instanceof TemplateRunaway) throw this.runaway(error.message);
+      if (error instanceof TemplateRefusal) throw error;
+      throw new TemplateRefusal((error as Error).message, { cause: error });
+    }
   }
 
   /** The library declares these inside `Template.render`, where they cannot be replaced; hence the whole set here. */
@@ -87,21 +84,6 @@ export class ChatTemplate {
       range: (start: number, stop?: number, step?: number) => boundedRange(start, stop, step),
       strftime_now: (format: string) => strftime(this.now, format),
     };
-  }
-
-  private watch(job: () => unknown): unknown {
-    watched['job'] = job;
-    try {
-      return runWatched.runInContext(watched, { timeout: this.deadlineMs });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
-        throw this.runaway(`no result after ${this.deadlineMs} ms`);
-      }
-      if (error instanceof TemplateRefusal) throw error;
-      throw new TemplateRefusal((error as Error).message);
-    } finally {
-      watched['job'] = undefined;
-    }
   }
 
   private invalid(found: string): InputError {

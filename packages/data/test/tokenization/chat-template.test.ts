@@ -42,10 +42,14 @@ describe('rendering', () => {
   });
 
   it.each([
-    ['endless loops', '{% for i in range(1000000) %}{% for j in range(1000000) %}{% endfor %}{% endfor %}'],
+    ['endless loops', '{% for i in range(60000) %}{% for j in range(60000) %}{% endfor %}{% endfor %}'],
+    [
+      'lists that double',
+      '{% set ns = namespace(x=[1, 2]) %}{% for i in range(24) %}{% set ns.x = ns.x + ns.x %}{% endfor %}',
+    ],
     [
       'texts that double',
-      "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(24) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
+      "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
     ],
   ])('stops %s', async (_, source) => {
     expect((await inputErrorOf(() => template(source).render({}))).code).toBe('chat-template-runaway');
