@@ -37,10 +37,14 @@ export interface ProbeResult {
 /** @throws InputError `engine-not-available` if the process ends without a right product. */
 export async function measureMatMul(options: ProbeOptions): Promise<ProbeResult> {
   const env = { ...process.env, ...tensorflowEnvironment(options.precision) };
-  const result = await runProgram(process.execPath, ['-e', probeScript(options)], {
-    env,
-    deadline: DEADLINE_MS,
-  });
+  const result = await runProgram(
+    process.execPath,
+    ['-e', engineScript(options, productScript(options.engine))],
+    {
+      env,
+      deadline: DEADLINE_MS,
+    },
+  );
   const answer = result.code === 0 ? parseAnswer(result.stdout) : undefined;
   if (answer !== undefined) return answer;
   throw new InputError('engine-not-available', `the ${options.engine} engine fails a trial product`, {
@@ -73,7 +77,11 @@ function parseAnswer(stdout: string): ProbeResult | undefined {
   }
 }
 
-function probeScript({ engine, modules }: ProbeOptions): string {
+/**
+ * A script for `node -e` that loads an engine's packages, makes it current, and runs `body`, in which `tf` and the
+ * library's `version` are in scope.
+ */
+export function engineScript({ engine, modules }: ProbeOptions, body: string): string {
   const path = (name: string): string => JSON.stringify(require.resolve(name));
   const node = (file: string): string => path(`@tensorflow/tfjs-node-gpu/dist/${file}.js`);
   const load: Record<EngineName, string> = {
@@ -98,6 +106,12 @@ function probeScript({ engine, modules }: ProbeOptions): string {
     let version;
     ${load[engine]}
     if (!(await tf.setBackend('${engine}'))) process.exit(1);
+    ${body}
+  })();`;
+}
+
+function productScript(engine: EngineName): string {
+  return `
     const [m, k, n] = ${JSON.stringify(SHAPE[engine])};
     const [a, b] = [tf.fill([m, k], 0.5), tf.fill([k, n], 2)];
     const seconds = [];
@@ -110,6 +124,5 @@ function probeScript({ engine, modules }: ProbeOptions): string {
       product.dispose();
     }
     const median = seconds.slice(2).sort((x, y) => x - y)[2];
-    console.log(JSON.stringify({ gflops: (2 * m * k * n) / median / 1e9, version }));
-  })();`;
+    console.log(JSON.stringify({ gflops: (2 * m * k * n) / median / 1e9, version }));`;
 }

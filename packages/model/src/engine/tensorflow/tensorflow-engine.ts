@@ -67,7 +67,8 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
       tfjs: tf.version_core,
       tensorflow: binding.TF_Version,
     }),
-    readFloats: floatsOf,
+    // A tensor that no kernel has used yet still is the array it was made from.
+    readFloats: (tensor) => floatsOf(tensor).slice(),
   };
 }
 
