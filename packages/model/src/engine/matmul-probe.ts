@@ -20,6 +20,10 @@ const SHAPE: Record<EngineName, [number, number, number]> = {
 
 const DEADLINE_MS = 120_000;
 
+/** A processor takes a moment to reach its speed: at least so many products, and at least so long. */
+const MIN_SAMPLES = 10;
+const SAMPLING_MS = 400;
+
 export interface ProbeOptions {
   engine: EngineName;
   precision: EnginePrecision;
@@ -28,7 +32,7 @@ export interface ProbeOptions {
 }
 
 export interface ProbeResult {
-  /** 10⁹ floating-point operations a second (2·m·k·n a product), median of five. */
+  /** 10⁹ floating-point operations a second (2·m·k·n a product), median of those after the first five. */
   gflops: number;
   /** Version of the library that supplies the kernels. */
   version: string;
@@ -110,19 +114,23 @@ export function engineScript({ engine, modules }: ProbeOptions, body: string): s
   })();`;
 }
 
+/** These backends compute before they return, so a product is timed without reading it; reading would add a copy. */
 function productScript(engine: EngineName): string {
   return `
     const [m, k, n] = ${JSON.stringify(SHAPE[engine])};
     const [a, b] = [tf.fill([m, k], 0.5), tf.fill([k, n], 2)];
+    const product = tf.matMul(a, b);
+    const values = product.dataSync();
+    if (values[0] !== k || values[m * n - 1] !== k) process.exit(1);
+    product.dispose();
     const seconds = [];
-    for (let i = 0; i < 7; i++) {
+    const begin = performance.now();
+    while (seconds.length < ${MIN_SAMPLES} || performance.now() - begin < ${SAMPLING_MS}) {
       const start = performance.now();
-      const product = tf.matMul(a, b);
-      const values = product.dataSync();
+      tf.matMul(a, b).dispose();
       seconds.push((performance.now() - start) / 1000);
-      if (values[0] !== k || values[m * n - 1] !== k) process.exit(1);
-      product.dispose();
     }
-    const median = seconds.slice(2).sort((x, y) => x - y)[2];
+    const warm = seconds.slice(${MIN_SAMPLES} >> 1).sort((x, y) => x - y);
+    const median = warm[warm.length >> 1];
     console.log(JSON.stringify({ gflops: (2 * m * k * n) / median / 1e9, version }));`;
 }
