@@ -6,8 +6,9 @@ import type { FusedAdamW } from './fused-adamw.js';
 export type EngineName = 'tensorflow' | 'wasm' | 'cpu';
 
 /**
- * `fp32`: every value and every product in float32. `bf16-matmul`: tensors stay float32, matrix products round
- * their operands to bfloat16 and accumulate in float32.
+ * `fp32`: every value and every product in float32. `bf16-matmul`: tensors stay float32, matrix products may round
+ * their operands to bfloat16 and accumulate in float32. It is a permission: oneDNN uses it on processors with AMX,
+ * and computes the same bits as `fp32` on others (seen on an AMD EPYC with AVX-512 bf16).
  */
 export type EnginePrecision = 'fp32' | 'bf16-matmul';
 
