@@ -6,13 +6,13 @@
  *   node packages/cli/scripts/make-demo-models.mjs [--only preferences|policy|reference] [--out folder] [--steps n]
  *
  * Needs 2 GB of memory; takes the `tensorflow` engine where it is installed (`sdpo engine install`), else `wasm`. On two
- * cores with `tensorflow` it took 143 s for the policy and 701 s for the reference, the latter beside other work.
+ * cores with `tensorflow` it took 189 s for the policy and 701 s for the reference, the latter beside other work.
  * Another engine or another machine gives other last bits, and so other weights of the same quality. What it printed for
  * the committed models, on 400 held-out orders:
  *
  *   policy: 352128 parameters
- *   policy as stored, temperature 1: 43.3% flawless, score 0.754; forgotten 29.3%, repeated 15.5%, total 14.0%, ...
- *   policy as stored, temperature 0: 98.5% flawless, score 0.996
+ *   policy as stored, temperature 1: 45.0% flawless, score 0.834; forgotten 26.8%, total 21.3%, curt 13.5%, ...
+ *   policy as stored, temperature 0: 53.0% flawless, score 0.884; total 21.5%, curt 18.5%, forgotten 14.5%
  *   reference: 1275264 parameters
  *   reference as stored, temperature 1: 95.3% flawless, score 0.984; forgotten 1.5%, place 1.5%, ...
  *   reference as stored, temperature 0: 100.0% flawless, score 1.000
@@ -47,9 +47,7 @@ import {
   MAX_ANSWER_TOKENS,
   MAX_PROMPT_TOKENS,
   PAD_TOKEN_ID,
-  POLICY_FAULT_SHARE,
   preferenceRows,
-  REFERENCE_FAULT_SHARE,
   writeDemoPreferences,
   writeDemoTokenizer,
 } from '../dist/demo/index.js';
@@ -58,16 +56,16 @@ import {
 const MODELS = {
   policy: {
     seed: 11,
-    faultShare: POLICY_FAULT_SHARE,
+    speaker: 'staff',
     sizes: { hidden: 96, intermediate: 256, layers: 3, heads: 4 },
     dtype: 'F32',
-    steps: 700,
+    steps: 900,
     batch: 64,
     learningRate: 3e-3,
   },
   reference: {
     seed: 12,
-    faultShare: REFERENCE_FAULT_SHARE,
+    speaker: 'careful',
     sizes: { hidden: 144, intermediate: 384, layers: 5, heads: 6 },
     dtype: 'F16',
     steps: 1000,
@@ -130,13 +128,13 @@ async function makeModel(name, recipe) {
 }
 
 /** Next-token cross-entropy on the answers: warm-up, then a cosine; every dialogue is seen once. */
-async function pretrain(name, model, tokenizer, { seed, faultShare, steps, batch, learningRate }) {
+async function pretrain(name, model, tokenizer, { seed, speaker, steps, batch, learningRate }) {
   const optimizer = new AdamW(model.parameters, {
     ...ADAMW_DEFAULTS,
     beta2: 0.98,
     weightDecay: WEIGHT_DECAY,
   });
-  const corpus = dialogues({ seed, count: steps * batch, split: 'train', faultShare });
+  const corpus = dialogues({ seed, count: steps * batch, split: 'train', speaker });
   const started = performance.now();
   for (let step = 0; step < steps; step++) {
     const sequences = Array.from({ length: batch }, () =>
@@ -253,7 +251,7 @@ function configJson({ hidden, intermediate, layers, heads }) {
   };
 }
 
-function modelCard(name, { faultShare, batch, seed }, parameters, steps) {
+function modelCard(name, { speaker, batch, seed }, parameters, steps) {
   return `---
 license: mit
 tags:
@@ -264,6 +262,6 @@ tags:
 
 A Llama-architecture model of ${parameters} parameters that answers orders in the made-up café of selective-dpo's demo. It
 knows nothing else. Made by \`packages/cli/scripts/make-demo-models.mjs\` from random weights (seed ${seed}): ${steps} steps of ${batch}
-dialogues, of whose answers a share of ${faultShare} had faults put in on purpose.
+dialogues, in which ${speaker === 'staff' ? 'the staff has bad habits and makes slips on purpose' : 'careful people answer, hardly ever wrong'}.
 `;
 }

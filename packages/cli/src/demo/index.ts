@@ -3,6 +3,7 @@ export * from './orders.js';
 export { renderPrompt } from './prompts.js';
 export { planAnswer, renderAnswer, type AnswerPlan } from './answers.js';
 export { addFaults, applyFault, FAULT_KINDS, type FaultKind } from './faults.js';
+export { HABITS, planStaffAnswer, planWrongAnswer, SLIP_SHARE, type Habit } from './habits.js';
 export { judgeAnswer, parseOrder, type Judgement } from './judge.js';
 export { winRate, type WinRate } from './win-rate.js';
 export * from './rows.js';

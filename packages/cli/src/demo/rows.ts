@@ -3,9 +3,10 @@
  * thousand, and nothing has to be stored.
  */
 import { mixSeeds, SeededRandom } from '@selective-dpo/foundation';
-import { planAnswer, renderAnswer } from './answers.js';
+import { planAnswer, renderAnswer, type AnswerPlan } from './answers.js';
 import { addFaults } from './faults.js';
-import { randomOrder, type Split } from './orders.js';
+import { planStaffAnswer, planWrongAnswer } from './habits.js';
+import { randomOrder, type Order, type Split } from './orders.js';
 import { renderPrompt } from './prompts.js';
 
 /** A message of a chat, under the field's names. */
@@ -38,13 +39,15 @@ export interface RowRange {
 const PREFERENCE_STREAM = 1;
 const DIALOGUE_STREAM = 2;
 
-/** Share of faulty answers that makes a mediocre base policy, and that of the text for its reference. */
-export const POLICY_FAULT_SHARE = 0.45;
+/** Share of slips in the answers that the reference learns from: even a good text has some. */
 export const REFERENCE_FAULT_SHARE = 0.02;
 
+/** Who answers in a dialogue: `staff` with bad habits, for the policy, or `careful` people, for its reference. */
+export type Speaker = 'staff' | 'careful';
+
 /**
- * Preference rows: chosen is faultless, rejected has one or two faults. Each is worded on its own, so that most of the
- * words in which the two differ have nothing to do with which is better.
+ * Preference rows: chosen is faultless, rejected is a wrong answer of the staff, as the policy gives them, too. Each is
+ * worded on its own, so that most of the words in which the two differ have nothing to do with which is better.
  */
 export function* preferenceRows({ seed, count, split }: RowRange): Generator<DemoPreferenceRow> {
   for (let row = 0; row < count; row++) {
@@ -52,32 +55,27 @@ export function* preferenceRows({ seed, count, split }: RowRange): Generator<Dem
     const order = randomOrder(random, split);
     const prompt = renderPrompt(order, random);
     const chosen = renderAnswer(planAnswer(order, random));
-    const { plan } = addFaults(planAnswer(order, random), random);
+    const rejected = renderAnswer(planWrongAnswer(order, random));
     yield {
       prompt: [{ role: 'user', content: prompt }],
       chosen: [{ role: 'assistant', content: chosen }],
-      rejected: [{ role: 'assistant', content: renderAnswer(plan) }],
+      rejected: [{ role: 'assistant', content: rejected }],
     };
   }
 }
 
-/**
- * Dialogues to train a base model on.
- * @param faultShare share of answers with faults, 0 … 1, see {@link POLICY_FAULT_SHARE} and
- *   {@link REFERENCE_FAULT_SHARE}.
- */
+/** Dialogues to train a base model on. */
 export function* dialogues({
   seed,
   count,
   split,
-  faultShare,
-}: RowRange & { faultShare: number }): Generator<DemoDialogue> {
+  speaker,
+}: RowRange & { speaker: Speaker }): Generator<DemoDialogue> {
   for (let row = 0; row < count; row++) {
     const random = new SeededRandom(mixSeeds(seed, DIALOGUE_STREAM, row));
     const order = randomOrder(random, split);
     const prompt = renderPrompt(order, random);
-    const right = planAnswer(order, random);
-    const plan = random.next() < faultShare ? addFaults(right, random).plan : right;
+    const plan = speaker === 'staff' ? planStaffAnswer(order, random).plan : planCarefulAnswer(order, random);
     yield {
       messages: [
         { role: 'user', content: prompt },
@@ -85,4 +83,9 @@ export function* dialogues({
       ],
     };
   }
+}
+
+function planCarefulAnswer(order: Order, random: SeededRandom): AnswerPlan {
+  const right = planAnswer(order, random);
+  return random.next() < REFERENCE_FAULT_SHARE ? addFaults(right, random).plan : right;
 }

@@ -7,6 +7,7 @@ import {
   applyFault,
   dialogues,
   FAULT_KINDS,
+  HABITS,
   judgeAnswer,
   parseOrder,
   planAnswer,
@@ -40,7 +41,8 @@ describe('preferenceRows', () => {
     expect([...kinds.keys()].sort()).toEqual(
       ['curt', 'extra', 'forgotten', 'order', 'place', 'quantity', 'total'].sort(),
     );
-    expect(Math.min(...kinds.values())).toBeGreaterThan(100);
+    expect(Math.min(...kinds.values())).toBeGreaterThan(40);
+    for (const { kind } of HABITS) expect(kinds.get(kind)).toBeGreaterThan(300);
     expect(two).toBeLessThan(200);
   });
 
@@ -97,16 +99,35 @@ describe('splits', () => {
 });
 
 describe('dialogues', () => {
-  const faulty = (faultShare: number): number =>
-    [...dialogues({ ...train, count: 2000, faultShare })].filter(
-      ({ messages: [user, assistant] }) => judgeAnswer(user.content, assistant.content).score < 1,
-    ).length / 2000;
+  const spoken = (speaker: 'staff' | 'careful') =>
+    [...dialogues({ ...train, count: 3000, speaker })].map(({ messages: [user, assistant] }) => ({
+      order: parseOrder(user.content),
+      faults: judgeAnswer(user.content, assistant.content).faults,
+    }));
+  const shareOf = <T>(list: T[], holds: (item: T) => boolean): number =>
+    list.filter(holds).length / list.length;
 
-  it('have the share of faulty answers that was asked for', () => {
-    expect(faulty(0)).toBe(0);
-    expect(faulty(1)).toBe(1);
-    expect(Math.abs(faulty(0.45) - 0.45)).toBeLessThan(0.03);
-    expect(faulty(0.02)).toBeLessThan(0.035);
+  it('of careful people are hardly ever wrong', () => {
+    const wrong = shareOf(spoken('careful'), ({ faults }) => faults.length > 0);
+    expect(wrong).toBeLessThan(0.035);
+    expect(wrong).toBeGreaterThan(0);
+  });
+
+  it('of the staff show each habit where it belongs, as often as it says, and hardly elsewhere', () => {
+    const staff = spoken('staff');
+    for (const { kind, when, share } of HABITS) {
+      const has = ({ faults }: (typeof staff)[number]): boolean =>
+        faults.some((fault) => fault.startsWith(kind));
+      const befallen = staff.filter(({ order }) => when(order));
+      const others = staff.filter(({ order }) => !when(order));
+      expect(befallen.length).toBeGreaterThan(300);
+      expect(shareOf(befallen, has)).toBeGreaterThan(share - 0.06);
+      expect(shareOf(befallen, has)).toBeLessThan(share + 0.1);
+      expect(shareOf(others, has)).toBeLessThan(0.1);
+    }
+    const wrong = shareOf(staff, ({ faults }) => faults.length > 0);
+    expect(wrong).toBeGreaterThan(0.45);
+    expect(wrong).toBeLessThan(0.6);
   });
 });
 
