@@ -1,6 +1,8 @@
 /** Sizes and settings of the demo. The two runs differ in what is selected and in nothing else. */
 import type { EngineName } from '@selective-dpo/model';
+import type { LengthLimits } from '@selective-dpo/data';
 import { trainingConfigSchema, type TrainingConfig } from '@selective-dpo/trainer';
+import { MAX_ANSWER_TOKENS, MAX_PROMPT_TOKENS } from './tokenizer-files.js';
 
 /** How much the demo does. */
 export interface DemoSize {
@@ -12,7 +14,10 @@ export interface DemoSize {
   steps: number;
 }
 
-export const DEMO_SIZE: DemoSize = { trainingPairs: 500, heldOutPairs: 150, steps: 60 };
+export const DEMO_SIZE: DemoSize = { trainingPairs: 500, heldOutPairs: 150, steps: 100 };
+
+/** No row of the demo is longer, and neither model was trained on more. */
+export const DEMO_LIMITS: LengthLimits = { maxLength: MAX_PROMPT_TOKENS + MAX_ANSWER_TOKENS };
 
 /** The seed of the answers that are drawn, one for all models. */
 export const DEMO_ANSWER_SEED = 5;

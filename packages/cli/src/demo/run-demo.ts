@@ -21,7 +21,14 @@ import {
   type DemoOutcome,
   type RunOutcome,
 } from './demo-report.js';
-import { DEMO_ANSWER_SEED, DEMO_SIZE, demoTraining, type DemoRun, type DemoSize } from './demo-settings.js';
+import {
+  DEMO_ANSWER_SEED,
+  DEMO_LIMITS,
+  DEMO_SIZE,
+  demoTraining,
+  type DemoRun,
+  type DemoSize,
+} from './demo-settings.js';
 import {
   describeFaults,
   evaluateHeldOut,
@@ -99,6 +106,7 @@ class Demo {
       dataFile: DEMO_FILES.trainingPairs,
       outDirectory: this.output.cache,
       limit: this.size.trainingPairs,
+      limits: DEMO_LIMITS,
       engine,
       listener: this.writer.listen,
       signal,

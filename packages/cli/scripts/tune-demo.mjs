@@ -1,0 +1,115 @@
+/**
+ * Tries learning rates and betas for the demo's two runs, the same ones on both, and prints what each gives on orders
+ * that are neither trained on nor shown in the demo. demo-settings.ts takes the best of each run: the one with most
+ * answers without a fault.
+ *
+ *   npm run build
+ *   node packages/cli/scripts/tune-demo.mjs [--steps n] [--pairs n]
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadPairTokenizer } from '@selective-dpo/data';
+import { CausalLM, openEngine } from '@selective-dpo/model';
+import { scoreDataset } from '@selective-dpo/ref-scorer';
+import { train } from '@selective-dpo/trainer';
+import {
+  DEMO_FILES,
+  DEMO_LIMITS,
+  DEMO_SIZE,
+  demoTraining,
+  evaluateHeldOut,
+  preferenceRows,
+  readHeldOut,
+  winRate,
+} from '../dist/demo/index.js';
+
+const LEARNING_RATES = [2e-5, 5e-5, 1e-4, 2e-4, 3e-4, 6e-4];
+const BETAS = [0.1, 1];
+/** The demo's own answers are drawn from other orders. */
+const TUNING_SEED = 314;
+
+const { values: options } = parseArgs({
+  options: {
+    steps: { type: 'string', default: String(DEMO_SIZE.steps) },
+    pairs: { type: 'string', default: '300' },
+  },
+});
+const steps = Number(options.steps);
+const folder = await mkdtemp(join(tmpdir(), 'sdpo-tune-'));
+try {
+  await tune();
+} finally {
+  await rm(folder, { recursive: true });
+}
+
+async function tune() {
+  const engine = await openEngine('auto');
+  const tokenizer = await loadPairTokenizer(DEMO_FILES.policy);
+  const pairs = await tuningPairs(tokenizer, Number(options.pairs));
+  const before = await evaluate(DEMO_FILES.policy, tokenizer, pairs);
+  console.log(`engine ${engine.name}, ${steps} steps, ${pairs.length} orders`);
+  show('before', before, before);
+  // The demo's cache, and textbook DPO's, whose reference is the policy as it was before.
+  const caches = { reference: await score(DEMO_FILES.reference), policy: await score(DEMO_FILES.policy) };
+  for (const [run, reference] of [
+    ['dpo', 'reference'],
+    ['selectiveDpo', 'reference'],
+    ['dpo', 'policy'],
+  ]) {
+    for (const beta of BETAS) {
+      for (const learningRate of LEARNING_RATES) {
+        const name = `${run}, reference: the ${reference}, beta ${beta}, learning rate ${learningRate}`;
+        const out = join(folder, 'run');
+        const { finalDirectory } = await train({
+          policyDirectory: DEMO_FILES.policy,
+          cacheDirectory: caches[reference],
+          outDirectory: out,
+          config: { ...demoTraining(run, steps, engine.name), beta, learningRate },
+          resume: false,
+        });
+        show(name, await evaluate(finalDirectory, tokenizer, pairs), before);
+        await rm(out, { recursive: true });
+      }
+    }
+  }
+}
+
+/** Pairs of orders that no model was trained on. */
+async function tuningPairs(tokenizer, count) {
+  const file = join(folder, 'tuning.jsonl');
+  const rows = [...preferenceRows({ seed: TUNING_SEED, count, split: 'held-out' })];
+  await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return readHeldOut(file, tokenizer, count);
+}
+
+async function score(modelDirectory) {
+  const { directory } = await scoreDataset({
+    modelDirectory,
+    tokenizerDirectory: DEMO_FILES.policy,
+    dataFile: DEMO_FILES.trainingPairs,
+    outDirectory: await mkdtemp(join(folder, 'cache-')),
+    limit: DEMO_SIZE.trainingPairs,
+    limits: DEMO_LIMITS,
+  });
+  return directory;
+}
+
+async function evaluate(directory, tokenizer, pairs) {
+  const model = await CausalLM.load(directory);
+  try {
+    return await evaluateHeldOut(model, tokenizer, pairs, TUNING_SEED);
+  } finally {
+    model.dispose();
+  }
+}
+
+function show(name, { preferenceAccuracy, quality }, before) {
+  const percent = (share) => `${(100 * share).toFixed(1)}%`;
+  const win = winRate(before.quality.scores, quality.scores).winRate;
+  console.log(
+    `${name}: accuracy ${percent(preferenceAccuracy)}, flawless ${percent(quality.flawless)}, ` +
+      `score ${quality.meanScore.toFixed(3)}, win rate ${percent(win)}`,
+  );
+}
