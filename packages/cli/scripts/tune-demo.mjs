@@ -1,10 +1,10 @@
 /**
- * Tries learning rates and betas for the demo's two runs, the same ones on both, and prints what each gives on orders
+ * Tries learning rates and betas for the demo's runs, the same ones on all, and prints what each gives on orders
  * that are neither trained on nor shown in the demo. demo-settings.ts takes the best of each run: the one with most
  * answers without a fault.
  *
  *   npm run build
- *   node packages/cli/scripts/tune-demo.mjs [--steps n] [--pairs n]
+ *   node packages/cli/scripts/tune-demo.mjs [--steps n] [--pairs n] [--learning-rates a,b] [--betas a,b]
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,8 +25,8 @@ import {
   winRate,
 } from '../dist/demo/index.js';
 
-const LEARNING_RATES = [2e-5, 5e-5, 1e-4, 2e-4, 3e-4, 6e-4];
-const BETAS = [0.1, 1];
+const LEARNING_RATES = '1e-5,2e-5,5e-5,1e-4,2e-4,3e-4,6e-4,1e-3';
+const BETAS = '0.1,1';
 /** The demo's own answers are drawn from other orders. */
 const TUNING_SEED = 314;
 
@@ -34,6 +34,8 @@ const { values: options } = parseArgs({
   options: {
     steps: { type: 'string', default: String(DEMO_SIZE.steps) },
     pairs: { type: 'string', default: '300' },
+    'learning-rates': { type: 'string', default: LEARNING_RATES },
+    betas: { type: 'string', default: BETAS },
   },
 });
 const steps = Number(options.steps);
@@ -54,13 +56,13 @@ async function tune() {
   // The demo's cache, and textbook DPO's, whose reference is the policy as it was before.
   const caches = { reference: await score(DEMO_FILES.reference), policy: await score(DEMO_FILES.policy) };
   for (const [run, reference] of [
-    ['dpo', 'reference'],
+    ['dpoLargerReference', 'reference'],
     ['selectiveDpo', 'reference'],
     ['dpo', 'policy'],
   ]) {
-    for (const beta of BETAS) {
-      for (const learningRate of LEARNING_RATES) {
-        const name = `${run}, reference: the ${reference}, beta ${beta}, learning rate ${learningRate}`;
+    for (const beta of numbers(options.betas)) {
+      for (const learningRate of numbers(options['learning-rates'])) {
+        const name = `${run}, beta ${beta}, learning rate ${learningRate}`;
         const out = join(folder, 'run');
         const { finalDirectory } = await train({
           policyDirectory: DEMO_FILES.policy,
@@ -74,6 +76,10 @@ async function tune() {
       }
     }
   }
+}
+
+function numbers(list) {
+  return list.split(',').map(Number);
 }
 
 /** Pairs of orders that no model was trained on. */

@@ -18,8 +18,11 @@ export const DEMO_FILES = {
 export interface DemoOutput {
   /** The reference's log-probs, written by stage one. */
   cache: string;
+  /** The policy's own log-probs: what textbook DPO measures itself by. */
+  policyCache: string;
   /** Run directories of stage two. */
   dpo: string;
+  dpoLargerReference: string;
   selectiveDpo: string;
   /** Every prompt with the answers of all models and what the judge finds wrong with them. */
   answers: string;
@@ -30,7 +33,9 @@ export interface DemoOutput {
 export function demoOutput(directory: string): DemoOutput {
   return {
     cache: join(directory, 'cache'),
+    policyCache: join(directory, 'cache-of-policy'),
     dpo: join(directory, 'dpo'),
+    dpoLargerReference: join(directory, 'dpo-larger-reference'),
     selectiveDpo: join(directory, 'selective-dpo'),
     answers: join(directory, 'answers.jsonl'),
     report: join(directory, 'report.json'),

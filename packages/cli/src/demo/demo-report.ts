@@ -1,10 +1,17 @@
 /** The demo's outcome in figures and in words. Everything here is a pure function of what was measured. */
 import { renderAnswerTokens, type PairStyle } from './coloured-pair.js';
-import type { DemoRun } from './demo-settings.js';
+import { DEMO_RUNS, type DemoRun } from './demo-settings.js';
 import { describeFaults, type HeldOutResult } from './held-out.js';
 import { percent, renderTable, type TableRow } from './result-table.js';
 import type { ShownPair } from './shown-pair.js';
 import { winRate } from './win-rate.js';
+
+/** The methods as the table heads them. */
+export const RUN_NAMES: Record<DemoRun, string> = {
+  dpo: 'DPO',
+  dpoLargerReference: 'DPO, larger ref.',
+  selectiveDpo: 'Selective-DPO',
+};
 
 /** What one run took and gave. */
 export interface RunOutcome {
@@ -40,14 +47,13 @@ export function demoFigures({ steps, prompts, before, runs }: DemoOutcome): obje
     steps,
     heldOutPairs: prompts.length,
     before: held(before),
-    dpo: run(runs.dpo),
-    selectiveDpo: run(runs.selectiveDpo),
+    ...Object.fromEntries(DEMO_RUNS.map((name) => [name, run(runs[name])])),
   };
 }
 
 /** The table of results. */
 export function resultLines({ before, runs }: DemoOutcome): string[] {
-  const ordered = [runs.dpo, runs.selectiveDpo];
+  const ordered = DEMO_RUNS.map((name) => runs[name]);
   const each = (label: string, figure: (held: HeldOutResult) => string): TableRow => [
     label,
     figure(before),
@@ -55,26 +61,28 @@ export function resultLines({ before, runs }: DemoOutcome): string[] {
   ];
   const against = ordered.map(({ held }) => winRate(before.quality.scores, held.quality.scores));
   return renderTable([
-    ['', 'before', 'plain DPO', 'Selective-DPO'],
-    ['answer tokens trained on', '', ...ordered.map(({ keptFraction }) => percent(keptFraction))],
-    each('held-out preference accuracy', ({ preferenceAccuracy }) => percent(preferenceAccuracy)),
-    each('answers without a fault', ({ quality }) => percent(quality.flawless)),
-    each("judge's mean score (1 is best)", ({ quality }) => quality.meanScore.toFixed(3)),
-    ['win rate against before', '', ...against.map((result) => percent(result.winRate))],
-    ['wins / ties / losses', '', ...against.map(({ wins, ties, losses }) => `${wins} / ${ties} / ${losses}`)],
-    ['seconds of training', '', ...ordered.map(({ seconds }) => seconds.toFixed(0))],
+    ['', 'before', ...DEMO_RUNS.map((name) => RUN_NAMES[name])],
+    ['tokens trained on', '', ...ordered.map(({ keptFraction }) => percent(keptFraction))],
+    each('held-out accuracy', ({ preferenceAccuracy }) => percent(preferenceAccuracy)),
+    each('faultless answers', ({ quality }) => percent(quality.flawless)),
+    each("judge's score", ({ quality }) => quality.meanScore.toFixed(3)),
+    ['win rate', '', ...against.map((result) => percent(result.winRate))],
+    ['wins/ties/losses', '', ...against.map(({ wins, ties, losses }) => `${wins}/${ties}/${losses}`)],
+    ['seconds', '', ...ordered.map(({ seconds }) => seconds.toFixed(0))],
   ]);
 }
 
-/** What stands in the table, in one sentence, whichever came out ahead. */
-export function verdict({ steps, runs }: DemoOutcome): string {
-  const [plain, selective] = [runs.dpo.held.quality.flawless, runs.selectiveDpo.held.quality.flawless];
-  const share = percent(runs.selectiveDpo.keptFraction);
-  const after = `After ${steps} steps each, on the same pairs in the same order`;
-  if (selective === plain) return `${after}, both give equally many answers without a fault.`;
-  return selective > plain
-    ? `${after}, training on ${share} of the tokens gives more answers without a fault than training on all.`
-    : `${after}, training on all tokens gives more answers without a fault than training on ${share} of them.`;
+/** What stands in the table, in words, whichever came out ahead. */
+export function verdict({ steps, before, runs }: DemoOutcome): string {
+  const ranked = [
+    { name: 'the policy as it was before', flawless: before.quality.flawless },
+    ...DEMO_RUNS.map((name) => ({ name: RUN_NAMES[name], flawless: runs[name].held.quality.flawless })),
+  ].sort((a, b) => b.flawless - a.flawless);
+  return (
+    `Each method took ${steps} steps on the same pairs in the same order, at the learning rate and beta that served it ` +
+    `best of those tried. Faultless answers, from most to least: ` +
+    `${ranked.map(({ name, flawless }) => `${name} ${percent(flawless)}`).join('; ')}.`
+  );
 }
 
 /** A pair with its selected tokens set off. */
@@ -88,19 +96,18 @@ export function shownPairLines({ prompt, answers }: ShownPair, style: PairStyle)
   ];
 }
 
-/** One order with the answers of all three: the first that was answered wrongly before and rightly afterwards. */
+/** One order with the answers of all: the first that was answered wrongly before and rightly afterwards. */
 export function exampleLines({ prompts, before, runs }: DemoOutcome): string[] {
   const fault = (held: HeldOutResult, i: number): boolean => held.quality.scores[i]! < 1;
   const mended = prompts.findIndex((_, i) => fault(before, i) && !fault(runs.selectiveDpo.held, i));
   const at = Math.max(0, mended);
   const answer = (label: string, held: HeldOutResult): string[] => [
-    `  ${label.padEnd(15)}${held.answers[at]!}`,
-    `${' '.repeat(17)}(${describeFaults(prompts[at]!, held.answers[at]!)})`,
+    `  ${label.padEnd(18)}${held.answers[at]!}`,
+    `${' '.repeat(20)}(${describeFaults(prompts[at]!, held.answers[at]!)})`,
   ];
   return [
-    `  ${'guest'.padEnd(15)}${prompts[at]!}`,
+    `  ${'guest'.padEnd(18)}${prompts[at]!}`,
     ...answer('before', before),
-    ...answer('plain DPO', runs.dpo.held),
-    ...answer('Selective-DPO', runs.selectiveDpo.held),
+    ...DEMO_RUNS.flatMap((name) => answer(RUN_NAMES[name], runs[name].held)),
   ];
 }

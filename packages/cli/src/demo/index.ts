@@ -11,7 +11,14 @@ export * from './model-answers.js';
 export * from './tokenizer-files.js';
 export * from './write-demo-data.js';
 export { DEMO_FILES, demoOutput, type DemoOutput } from './demo-files.js';
-export { DEMO_LIMITS, DEMO_SIZE, demoTraining, type DemoRun, type DemoSize } from './demo-settings.js';
+export {
+  DEMO_LIMITS,
+  DEMO_RUNS,
+  DEMO_SIZE,
+  demoTraining,
+  type DemoRun,
+  type DemoSize,
+} from './demo-settings.js';
 export { evaluateHeldOut, readHeldOut, type HeldOutPair, type HeldOutResult } from './held-out.js';
 export { runDemo, type DemoOptions } from './run-demo.js';
 export { type DemoOutcome, type RunOutcome } from './demo-report.js';

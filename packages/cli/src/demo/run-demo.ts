@@ -24,6 +24,7 @@ import {
 import {
   DEMO_ANSWER_SEED,
   DEMO_LIMITS,
+  DEMO_RUNS,
   DEMO_SIZE,
   demoTraining,
   type DemoRun,
@@ -90,33 +91,20 @@ class Demo {
     this.paragraph(
       'A small model takes orders in a café. Its staff taught it bad habits: it is curt to people who take their food',
       'along, counts one too many of three things and forgets the last of four. A larger model knows better. It reads',
-      `${this.size.trainingPairs} pairs of a right and a wrong answer once; then the small model is trained on the pairs, once on all tokens of`,
-      'the answers (plain DPO) and once on the 40% on which the two models differ most (Selective-DPO).',
+      `${this.size.trainingPairs} pairs of a right and a wrong answer once; then the small model is trained on the pairs: on all tokens of the`,
+      'answers (plain DPO), and on the 40% on which the two models differ most (Selective-DPO).',
     );
     this.paragraph(`Engine: ${Object.values(opened.describe()).join(', ')}.`);
   }
 
   /** Stage one. */
   async score(): Promise<void> {
-    const { engine, signal } = this.options;
     this.section('1. Score: what does the reference think of every answer token?');
-    const scored = await scoreDataset({
-      modelDirectory: DEMO_FILES.reference,
-      tokenizerDirectory: DEMO_FILES.policy,
-      dataFile: DEMO_FILES.trainingPairs,
-      outDirectory: this.output.cache,
-      limit: this.size.trainingPairs,
-      limits: DEMO_LIMITS,
-      engine,
-      listener: this.writer.listen,
-      signal,
-    });
-    if (scored.alreadyComplete) this.paragraph('The cache was there already.');
-    const { rows, responseTokens, bytes } = await verifyCache(this.output.cache);
-    this.paragraph(
-      `Verified: ${rows} pairs, ${responseTokens} answer tokens with their log-probs, ${formatBytes(bytes)}.`,
-      'From here on the reference is not needed any more.',
-    );
+    await this.scoreBy(DEMO_FILES.reference, this.output.cache);
+    this.paragraph('From here on the reference is not needed any more.');
+    this.writer.line();
+    this.paragraph('Textbook DPO takes the policy itself as reference, so that is asked, too:');
+    await this.scoreBy(DEMO_FILES.policy, this.output.policyCache);
   }
 
   /** The first pair, as the first step of Selective-DPO sees it. */
@@ -151,13 +139,13 @@ class Demo {
     this.section(`3. Train: ${this.size.steps} steps of each method, from the same policy and cache`);
     const pairs = await readHeldOut(DEMO_FILES.heldOutPairs, this.tokenizer, this.size.heldOutPairs);
     const before = await this.evaluate(DEMO_FILES.policy, pairs);
-    const dpo = await this.trainOne('dpo', pairs);
-    const selectiveDpo = await this.trainOne('selectiveDpo', pairs);
+    const runs: Partial<Record<DemoRun, RunOutcome>> = {};
+    for (const run of DEMO_RUNS) runs[run] = await this.trainOne(run, pairs);
     return {
       steps: this.size.steps,
       prompts: pairs.map(({ prompt }) => prompt),
       before,
-      runs: { dpo, selectiveDpo },
+      runs: runs as Record<DemoRun, RunOutcome>,
     };
   }
 
@@ -169,8 +157,12 @@ class Demo {
     for (const line of resultLines(outcome)) writer.line(line);
     writer.line();
     this.paragraph(verdict(outcome));
-    this.paragraph('Accuracy: how often a model gives the right answer of a pair the higher probability.');
-    this.paragraph('The other figures judge answers that the models wrote themselves, for instance:');
+    writer.line();
+    this.paragraph(
+      'Accuracy: how often a model gives the right answer of a pair the higher probability. The other figures judge',
+      'answers that the models wrote themselves; wins are counted against the policy as it was before. For instance:',
+    );
+    writer.line();
     for (const line of exampleLines(outcome)) writer.line(line);
     this.section('Where things are');
     for (const line of twoColumns(whereThingsAre(output))) writer.line(`  ${line}`);
@@ -181,15 +173,33 @@ class Demo {
     writer.result({ ...demoFigures(outcome), seconds, files: output }, []);
   }
 
+  private async scoreBy(modelDirectory: string, outDirectory: string): Promise<void> {
+    const { engine, signal } = this.options;
+    const scored = await scoreDataset({
+      modelDirectory,
+      tokenizerDirectory: DEMO_FILES.policy,
+      dataFile: DEMO_FILES.trainingPairs,
+      outDirectory,
+      limit: this.size.trainingPairs,
+      limits: DEMO_LIMITS,
+      engine,
+      listener: this.writer.listen,
+      signal,
+    });
+    if (scored.alreadyComplete) this.paragraph('The cache was there already.');
+    const { rows, responseTokens, bytes } = await verifyCache(outDirectory);
+    this.paragraph(
+      `Verified: ${rows} pairs, ${responseTokens} answer tokens with their log-probs, ${formatBytes(bytes)}.`,
+    );
+  }
+
   private async trainOne(run: DemoRun, pairs: readonly HeldOutPair[]): Promise<RunOutcome> {
     this.stopIfAsked();
-    this.writer.line(
-      run === 'dpo' ? 'plain DPO, on all answer tokens' : 'Selective-DPO, on the selected tokens',
-    );
+    this.writer.line(RUN_TITLES[run]);
     const started = performance.now();
     const result = await train({
       policyDirectory: DEMO_FILES.policy,
-      cacheDirectory: this.output.cache,
+      cacheDirectory: run === 'dpo' ? this.output.policyCache : this.output.cache,
       outDirectory: this.output[run],
       config: this.training(run),
       resume: true,
@@ -241,6 +251,12 @@ class Demo {
   }
 }
 
+const RUN_TITLES: Record<DemoRun, string> = {
+  dpo: 'DPO: all answer tokens, as in the textbook with the policy itself as reference',
+  dpoLargerReference: 'DPO, larger ref.: all answer tokens, with the larger model as reference',
+  selectiveDpo: 'Selective-DPO: the tokens that the larger model selects',
+};
+
 const OWN_COMMANDS = [
   'sdpo score --model <reference> --tokenizer <policy> --data <pairs.jsonl> --out <cache>',
   'sdpo train --policy <policy> --cache <cache> --out <run> keep=0.4',
@@ -249,7 +265,8 @@ const OWN_COMMANDS = [
 function whereThingsAre(output: DemoOutput): [string, string][] {
   return [
     ["the reference's log-probs", output.cache],
-    ['trained by plain DPO', join(output.dpo, 'final')],
+    ['trained by DPO', join(output.dpo, 'final')],
+    ['trained by DPO, larger ref.', join(output.dpoLargerReference, 'final')],
     ['trained by Selective-DPO', join(output.selectiveDpo, 'final')],
     ['loss and selection, step by step', join(output.selectiveDpo, 'metrics.jsonl')],
     ['all answers and their faults', output.answers],
@@ -261,8 +278,7 @@ function whereThingsAre(output: DemoOutput): [string, string][] {
 function answersFile({ prompts, before, runs }: DemoOutcome): string {
   const models: [string, HeldOutResult][] = [
     ['before', before],
-    ['dpo', runs.dpo.held],
-    ['selectiveDpo', runs.selectiveDpo.held],
+    ...DEMO_RUNS.map((name): [string, HeldOutResult] => [name, runs[name].held]),
   ];
   const judged = (i: number): object =>
     Object.fromEntries(

@@ -28,6 +28,7 @@ const outcome: DemoOutcome = {
   before: held(0.5, [FORGOTTEN, CURT]),
   runs: {
     dpo: { held: held(0.9, [FORGOTTEN, RIGHT[1]!]), keptFraction: 1, seconds: 20.4 },
+    dpoLargerReference: { held: held(0.8, [FORGOTTEN, FORGOTTEN]), keptFraction: 1, seconds: 21 },
     selectiveDpo: { held: held(1, RIGHT), keptFraction: 0.41, seconds: 19.6 },
   },
 };
@@ -35,27 +36,23 @@ const outcome: DemoOutcome = {
 describe('the result', () => {
   it('stands in a table, run by run', () => {
     const rows = resultLines(outcome).map((line) => line.trim().split(/ {2,}/));
-    expect(rows).toContainEqual(['before', 'plain DPO', 'Selective-DPO']);
-    expect(rows).toContainEqual(['answer tokens trained on', '100.0%', '41.0%']);
-    expect(rows).toContainEqual(['held-out preference accuracy', '50.0%', '90.0%', '100.0%']);
-    expect(rows).toContainEqual(['answers without a fault', '0.0%', '50.0%', '100.0%']);
-    expect(rows).toContainEqual(['win rate against before', '75.0%', '100.0%']);
-    expect(rows).toContainEqual(['wins / ties / losses', '1 / 1 / 0', '2 / 0 / 0']);
-    expect(rows).toContainEqual(['seconds of training', '20', '20']);
+    expect(rows).toContainEqual(['before', 'DPO', 'DPO, larger ref.', 'Selective-DPO']);
+    expect(rows).toContainEqual(['tokens trained on', '100.0%', '100.0%', '41.0%']);
+    expect(rows).toContainEqual(['held-out accuracy', '50.0%', '90.0%', '80.0%', '100.0%']);
+    expect(rows).toContainEqual(['faultless answers', '0.0%', '50.0%', '0.0%', '100.0%']);
+    expect(rows).toContainEqual(['win rate', '75.0%', '25.0%', '100.0%']);
+    expect(rows).toContainEqual(['wins/ties/losses', '1/1/0', '0/1/1', '2/0/0']);
+    expect(rows).toContainEqual(['seconds', '20', '21', '20']);
     for (const line of resultLines(outcome)) expect(line.length).toBeLessThanOrEqual(78);
   });
 
   it('is told as it came out, whichever method is ahead', () => {
-    const { dpo, selectiveDpo } = outcome.runs;
-    expect(verdict(outcome)).toMatch(/41\.0% of the tokens gives more/);
-    const reversed = {
-      dpo: { ...dpo, held: selectiveDpo.held },
-      selectiveDpo: { ...selectiveDpo, held: dpo.held },
-    };
-    expect(verdict({ ...outcome, runs: reversed })).toMatch(/training on all tokens gives more/);
-    expect(verdict({ ...outcome, runs: { dpo, selectiveDpo: { ...selectiveDpo, held: dpo.held } } })).toMatch(
-      /equally many/,
+    expect(verdict(outcome)).toMatch(
+      /Each method took 12 steps.*: Selective-DPO 100\.0%; DPO 50\.0%; the policy/,
     );
+    const { runs } = outcome;
+    const reversed = { ...runs, dpo: runs.selectiveDpo, selectiveDpo: runs.dpoLargerReference };
+    expect(verdict({ ...outcome, runs: reversed })).toMatch(/to least: DPO 100\.0%; .*Selective-DPO 0\.0%/);
   });
 
   it('has the same figures for programs', () => {
@@ -71,7 +68,7 @@ describe('the result', () => {
   it('comes with an order whose answer was mended, and names the faults of each', () => {
     const lines = exampleLines(outcome).join('\n');
     expect(lines).toContain(PROMPTS[0]);
-    expect(lines.match(/\(forgotten scone\)/g)).toHaveLength(2);
+    expect(lines.match(/\(forgotten scone\)/g)).toHaveLength(3);
     expect(lines.match(/\(without a fault\)/g)).toHaveLength(1);
     const second = exampleLines({ ...outcome, before: held(0.5, [RIGHT[0]!, CURT]) }).join('\n');
     expect(second).toContain(PROMPTS[1]);

@@ -7,7 +7,7 @@ import { Interrupted } from '@selective-dpo/foundation';
 import { verifyCache } from '@selective-dpo/data';
 import { readModelConfig } from '@selective-dpo/model';
 import { ConsoleWriter } from '../../src/console/console-writer.js';
-import { runDemo, type DemoOutcome } from '../../src/demo/index.js';
+import { DEMO_RUNS, runDemo, type DemoOutcome } from '../../src/demo/index.js';
 
 const size = { trainingPairs: 64, heldOutPairs: 20, steps: 4 };
 
@@ -48,31 +48,27 @@ describe('runDemo', { timeout: 120_000 }, () => {
     expect(text).not.toContain('\u001b');
   });
 
-  it('trains both methods on their share of the tokens, and each changes the policy in its own way', () => {
+  it('trains every method on their share of the tokens, and each changes the policy in its own way', () => {
     const { before, runs } = outcome;
     expect(runs.dpo.keptFraction).toBe(1);
     expect(runs.selectiveDpo.keptFraction).toBeGreaterThan(0.35);
     expect(runs.selectiveDpo.keptFraction).toBeLessThan(0.5);
-    const answers = [before, runs.dpo.held, runs.selectiveDpo.held].map((held) => held.answers.join());
-    expect(new Set(answers).size).toBe(3);
+    expect(runs.dpoLargerReference.keptFraction).toBe(1);
+    const answers = [before, ...DEMO_RUNS.map((run) => runs[run].held)].map((held) => held.answers.join());
+    expect(new Set(answers).size).toBeGreaterThan(2);
   });
 
   it('leaves a whole cache, models to load, answers and figures', async () => {
     const out = join(folder, 'out');
     expect((await verifyCache(join(out, 'cache'))).rows).toBe(64);
-    for (const run of ['dpo', 'selective-dpo']) {
+    for (const run of ['dpo', 'dpo-larger-reference', 'selective-dpo']) {
       expect((await readModelConfig(join(out, run, 'final'))).architecture).toBe('LlamaForCausalLM');
       const metrics = (await readFile(join(out, run, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
       expect(metrics.length).toBe(size.steps);
     }
     const answers = (await readFile(join(out, 'answers.jsonl'), 'utf8')).trimEnd().split('\n');
     expect(answers.length).toBe(size.heldOutPairs);
-    expect(Object.keys(JSON.parse(answers[0]!) as object)).toEqual([
-      'prompt',
-      'before',
-      'dpo',
-      'selectiveDpo',
-    ]);
+    expect(Object.keys(JSON.parse(answers[0]!) as object)).toEqual(['prompt', 'before', ...DEMO_RUNS]);
     const report = JSON.parse(await readFile(join(out, 'report.json'), 'utf8')) as { before: object };
     expect(report.before).toMatchObject({ preferenceAccuracy: outcome.before.preferenceAccuracy });
   });
