@@ -5,6 +5,27 @@
  *
  *   npm run build
  *   node packages/cli/scripts/tune-demo.mjs [--steps n] [--pairs n] [--learning-rates a,b] [--betas a,b]
+ *
+ * About 20 minutes on two cores with the `tensorflow` engine. Faultless answers to 300 orders after 100 steps, in per
+ * cent, before training 43.7; a dash was not tried:
+ *
+ *   learning rate          1e-5  2e-5  5e-5  1e-4  2e-4  3e-4  6e-4  1e-3
+ *   dpo              β 0.1 50.0  48.0  36.7  36.7  33.7  28.3  32.7   6.3
+ *                    β 1   49.7  52.3  59.0  56.7  50.7  50.7  48.3  27.3
+ *                    β 3      -     -  59.7  67.0     -  72.0  64.7     -
+ *                    β 10     -     -     -  57.0     -  67.0  54.7  34.0
+ *   dpoLargerRef.    β 0.1 52.0  49.0  37.7  34.7  37.3  23.3  26.7  13.0
+ *                    β 1   51.3  48.7  33.7  37.3  33.3  36.7  30.7  22.0
+ *                    β 3      -     -  33.7  36.3     -  38.7  33.7     -
+ *                    β 10     -     -     -  35.3     -  40.3  39.0  30.7
+ *   selectiveDpo     β 0.1 52.3  54.3  61.0  67.3  72.3  75.0  84.0  81.3
+ *                    β 1   53.3  54.3  61.3  65.3  74.0  78.3  80.7  78.0
+ *                    β 3      -     -  62.0  66.7     -  79.3  79.7     -
+ *                    β 10     -     -     -  66.3     -  80.7  79.7  82.3
+ *
+ * What spoils all-token training with the larger reference is mostly the number of things, wrong in more than half of the
+ * answers. A likely reason: it takes probability from the right words of a wrong answer, too, and the margin that the
+ * larger model sets is too far away for it to stop; the selection leaves those words out.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,7 +47,7 @@ import {
 } from '../dist/demo/index.js';
 
 const LEARNING_RATES = '1e-5,2e-5,5e-5,1e-4,2e-4,3e-4,6e-4,1e-3';
-const BETAS = '0.1,1';
+const BETAS = '0.1,1,3,10';
 /** The demo's own answers are drawn from other orders. */
 const TUNING_SEED = 314;
 

@@ -32,7 +32,7 @@ export type DemoRun = (typeof DEMO_RUNS)[number];
 
 /** What each run trains on, and the learning rate and beta that served it best of those tried on all. */
 const OWN_SETTINGS: Record<DemoRun, Pick<TrainingConfig, 'selection' | 'keep' | 'learningRate' | 'beta'>> = {
-  dpo: { selection: 'all', keep: 1, learningRate: 5e-5, beta: 1 },
+  dpo: { selection: 'all', keep: 1, learningRate: 3e-4, beta: 3 },
   dpoLargerReference: { selection: 'all', keep: 1, learningRate: 1e-5, beta: 0.1 },
   selectiveDpo: { selection: 'quantile', keep: 0.4, learningRate: 6e-4, beta: 0.1 },
 };

@@ -136,7 +136,7 @@ class Demo {
 
   /** Stage two, twice, and the comparison. */
   async compare(): Promise<DemoOutcome> {
-    this.section(`3. Train: ${this.size.steps} steps of each method, from the same policy and cache`);
+    this.section(`3. Train: ${this.size.steps} steps of each method, from the same policy`);
     const pairs = await readHeldOut(DEMO_FILES.heldOutPairs, this.tokenizer, this.size.heldOutPairs);
     const before = await this.evaluate(DEMO_FILES.policy, pairs);
     const runs: Partial<Record<DemoRun, RunOutcome>> = {};
