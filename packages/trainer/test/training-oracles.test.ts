@@ -1,7 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { AdamW, CausalLM, clipFactor, globalNorm, openEngine, type Engine } from '@selective-dpo/model';
 import { batchMetrics } from '../src/step/batch-metrics.js';
-import { selectiveStep, type CachedPair, type MicroBatching, type Objective } from '../src/step/selective-step.js';
+import {
+  selectiveStep,
+  type CachedPair,
+  type MicroBatching,
+  type Objective,
+} from '../src/step/selective-step.js';
 import { enginesToTest } from './engines-to-test.js';
 import { shared, sharedJson } from './shared-data.js';
 
@@ -90,18 +95,21 @@ describe.skipIf(shared === undefined).each(enginesToTest('tensorflow', 'wasm'))(
     });
   });
 
-  it.each([1.0, 0.4])('gives the 8 losses, margins and kept counts of Selective-DPO at keep %f', async (keep) => {
-    const steps = sharedJson<SelectiveOracle>('oracles/selective-dpo.json').keep[keep.toFixed(1)]!;
-    const trace = await run(await scoredPairs('stories260K-dpo'), keep, steps.length);
-    steps.forEach((expected, i) => {
-      expect(Math.abs(trace[i]!.loss / expected.loss - 1), `step ${i}`).toBeLessThan(1e-3);
-      expect(trace[i]!.kept, `step ${i}`).toEqual(expected.kept);
-      expect(Math.abs(trace[i]!.gradNorm / expected.grad_norm - 1), `step ${i}`).toBeLessThan(5e-3);
-    });
-    // Negative control: another share of tokens gives another first loss.
-    const [other] = await run(await scoredPairs('stories260K-dpo'), keep === 1 ? 0.4 : 1, 1);
-    expect(Math.abs(other!.loss / steps[0]!.loss - 1)).toBeGreaterThan(0.1);
-  });
+  it.each([1.0, 0.4])(
+    'gives the 8 losses, margins and kept counts of Selective-DPO at keep %f',
+    async (keep) => {
+      const steps = sharedJson<SelectiveOracle>('oracles/selective-dpo.json').keep[keep.toFixed(1)]!;
+      const trace = await run(await scoredPairs('stories260K-dpo'), keep, steps.length);
+      steps.forEach((expected, i) => {
+        expect(Math.abs(trace[i]!.loss / expected.loss - 1), `step ${i}`).toBeLessThan(1e-3);
+        expect(trace[i]!.kept, `step ${i}`).toEqual(expected.kept);
+        expect(Math.abs(trace[i]!.gradNorm / expected.grad_norm - 1), `step ${i}`).toBeLessThan(5e-3);
+      });
+      // Negative control: another share of tokens gives another first loss.
+      const [other] = await run(await scoredPairs('stories260K-dpo'), keep === 1 ? 0.4 : 1, 1);
+      expect(Math.abs(other!.loss / steps[0]!.loss - 1)).toBeGreaterThan(0.1);
+    },
+  );
 
   it('does not depend on how a batch is cut, nor on recomputation', async () => {
     const pairs = await scoredPairs('stories260K-dpo');

@@ -1,134 +1,27 @@
-/** A shard as an Arrow IPC file: uncompressed, in small record batches, so that single rows can be read in place. */
+/**
+ * Reads an Arrow shard in place, one record batch at a time. Its digest must have been checked before; what it decodes
+ * to is checked all the same, since a digest proves who wrote a file, not that its writer was sound.
+ */
 import type { FileHandle } from 'node:fs/promises';
 import {
-  AsyncRecordBatchFileReader,
-  Field,
-  Float32,
-  Float64,
-  Int32,
-  List,
-  RecordBatch,
-  RecordBatchFileWriter,
   RecordBatchReader,
-  Schema,
-  Struct,
-  Utf8,
-  makeData,
+  type AsyncRecordBatchFileReader,
   type Data,
+  type RecordBatch,
+  type Schema,
 } from 'apache-arrow';
-import { InputError } from '@selective-dpo/foundation';
+import { InputError, explainSystemError } from '@selective-dpo/foundation';
+import { ARROW_SCHEMA } from './arrow-encode.js';
 import { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 import { damagedCache } from './manifest.js';
 
-/** Rows in a record batch: what reading one row costs at most. */
-export const RECORD_BATCH_ROWS = 32;
-
-const list = (name: string, item: Int32 | Float32) =>
-  new Field(name, new List(new Field('element', item, false)), false);
-
-const SCHEMA = new Schema([
-  new Field('pair_id', new Utf8(), false),
-  new Field('source_row', new Int32(), false),
-  list('prompt_ids', new Int32()),
-  list('chosen_ids', new Int32()),
-  list('rejected_ids', new Int32()),
-  list('chosen_ref_logps', new Float32()),
-  list('rejected_ref_logps', new Float32()),
-  new Field('ref_chosen_logps', new Float64(), false),
-  new Field('ref_rejected_logps', new Float64(), false),
-]);
-
-/** The bytes of an Arrow file; equal rows give equal bytes. */
-export function encodeArrowShard(rows: readonly CacheRow[]): Uint8Array {
-  const batches = [];
-  for (let begin = 0; begin < rows.length; begin += RECORD_BATCH_ROWS) {
-    batches.push(recordBatch(rows.slice(begin, begin + RECORD_BATCH_ROWS)));
-  }
-  return RecordBatchFileWriter.writeAll(batches).toUint8Array(true);
+/** What the manifest says of a shard's layout. */
+export interface ShardLayout {
+  rows: number;
+  /** Rows in a record batch; the last of a shard may have fewer. */
+  recordBatchRows: number;
 }
 
-function recordBatch(rows: readonly CacheRow[]): RecordBatch {
-  const length = rows.length;
-  const texts = rows.map((row) => new TextEncoder().encode(row.pairId));
-  const children = [
-    makeData({ type: new Utf8(), length, valueOffsets: offsetsOf(texts), data: joined(texts, Uint8Array) }),
-    makeData({ type: new Int32(), length, data: Int32Array.from(rows, (row) => row.sourceRow) }),
-    listData(
-      rows.map((row) => row.promptIds),
-      new Int32(),
-      Int32Array,
-    ),
-    listData(
-      rows.map((row) => row.chosenIds),
-      new Int32(),
-      Int32Array,
-    ),
-    listData(
-      rows.map((row) => row.rejectedIds),
-      new Int32(),
-      Int32Array,
-    ),
-    listData(
-      rows.map((row) => row.chosenRefLogps),
-      new Float32(),
-      Float32Array,
-    ),
-    listData(
-      rows.map((row) => row.rejectedRefLogps),
-      new Float32(),
-      Float32Array,
-    ),
-    makeData({
-      type: new Float64(),
-      length,
-      data: Float64Array.from(rows, (row) => sumLogps(row.chosenRefLogps)),
-    }),
-    makeData({
-      type: new Float64(),
-      length,
-      data: Float64Array.from(rows, (row) => sumLogps(row.rejectedRefLogps)),
-    }),
-  ];
-  const struct = makeData({
-    type: new Struct(SCHEMA.fields),
-    length,
-    nullCount: 0,
-    children: children as Data[],
-  });
-  return new RecordBatch(SCHEMA, struct as never);
-}
-
-type Values = Int32Array | Float32Array | Uint8Array;
-
-function offsetsOf(lists: readonly Values[]): Int32Array {
-  const offsets = new Int32Array(lists.length + 1);
-  lists.forEach((values, i) => (offsets[i + 1] = offsets[i]! + values.length));
-  return offsets;
-}
-
-function joined<Kind extends Values>(lists: readonly Kind[], kind: new (length: number) => Kind): Kind {
-  const offsets = offsetsOf(lists);
-  const all = new kind(offsets.at(-1)!);
-  lists.forEach((values, i) => all.set(values as never, offsets[i]));
-  return all;
-}
-
-function listData<Kind extends Values>(
-  lists: readonly Kind[],
-  item: Int32 | Float32,
-  kind: new (length: number) => Kind,
-): Data {
-  const data = joined(lists, kind);
-  const child = makeData({ type: item as Int32, length: data.length, data: data as unknown as Int32Array });
-  return makeData({
-    type: new List(new Field('element', item as Int32, false)),
-    length: lists.length,
-    valueOffsets: offsetsOf(lists),
-    child,
-  });
-}
-
-/** Reads single record batches of an Arrow shard by position. The file's digest must have been checked before. */
 export class ArrowShard {
   /** Batches are read one after the other: the library's reader keeps its place in a field. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -137,51 +30,53 @@ export class ArrowShard {
     private readonly handle: FileHandle,
     private readonly reader: AsyncRecordBatchFileReader,
     private readonly path: string,
+    private readonly layout: ShardLayout,
   ) {}
 
   /**
-   * Takes over the handle.
-   * @throws InputError `cache-without-token-logps`; `cache-damaged` for other columns than the cache's.
+   * Takes over the handle, and closes it when it throws.
+   * @throws InputError `cache-without-token-logps`; `cache-damaged` for other columns or another number of batches.
    */
-  static async open(handle: FileHandle, path: string): Promise<ArrowShard> {
-    const reader = (await RecordBatchReader.from(handle as never)) as unknown as AsyncRecordBatchFileReader;
-    await reader.open();
-    refuseSumsOnly(reader.schema, path);
-    const names = reader.schema.fields.map((field) => `${field.name} ${String(field.type)}`).join(', ');
-    const expected = SCHEMA.fields.map((field) => `${field.name} ${String(field.type)}`).join(', ');
-    if (names !== expected) throw damagedCache(path, `columns ${names}`, `columns ${expected}`);
-    return new ArrowShard(handle, reader, path);
+  static async open(handle: FileHandle, path: string, layout: ShardLayout): Promise<ArrowShard> {
+    try {
+      const reader = await decoding(path, async () => {
+        const made = (await RecordBatchReader.from(handle as never)) as unknown as AsyncRecordBatchFileReader;
+        return made.open();
+      });
+      refuseOtherColumns(reader.schema as Schema | undefined, path);
+      const batches = Math.ceil(layout.rows / layout.recordBatchRows);
+      if (reader.numRecordBatches !== batches) {
+        throw damagedCache(path, `${reader.numRecordBatches} record batches`, String(batches));
+      }
+      return new ArrowShard(handle, reader, path, layout);
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error;
+    }
   }
 
-  /** The rows of one record batch; their lists are views of the batch's memory. */
+  /**
+   * The rows of one record batch; their lists are views of the batch's memory.
+   * @throws InputError `cache-damaged`, `cache-row-invalid`.
+   */
   async rows(batchIndex: number): Promise<CacheRow[]> {
-    const read = this.queue.then(() => this.reader.readRecordBatch(batchIndex));
+    const read = this.queue.then(() =>
+      decoding(this.path, async () => this.reader.readRecordBatch(batchIndex)),
+    );
     this.queue = read.catch(() => undefined);
     const batch = await read;
-    if (batch === null) throw damagedCache(this.path, `no record batch ${batchIndex}`, 'one');
-    const column = (name: string): Data => batch.getChild(name)!.data[0]!;
-    const ids = batch.getChild('pair_id')!;
-    const sourceRows = column('source_row').values as Int32Array;
-    const lists = {
-      promptIds: listsOf(column('prompt_ids')) as Int32Array[],
-      chosenIds: listsOf(column('chosen_ids')) as Int32Array[],
-      rejectedIds: listsOf(column('rejected_ids')) as Int32Array[],
-      chosenRefLogps: listsOf(column('chosen_ref_logps')) as Float32Array[],
-      rejectedRefLogps: listsOf(column('rejected_ref_logps')) as Float32Array[],
-    };
-    return Array.from({ length: batch.numRows }, (_, i) => {
-      const row: CacheRow = {
-        pairId: String(ids.get(i)),
-        sourceRow: sourceRows[i]!,
-        promptIds: lists.promptIds[i]!,
-        chosenIds: lists.chosenIds[i]!,
-        rejectedIds: lists.rejectedIds[i]!,
-        chosenRefLogps: lists.chosenRefLogps[i]!,
-        rejectedRefLogps: lists.rejectedRefLogps[i]!,
-      };
-      checkCacheRow(row, this.path);
-      return row;
-    });
+    const expected = Math.min(
+      this.layout.recordBatchRows,
+      this.layout.rows - batchIndex * this.layout.recordBatchRows,
+    );
+    if (batch?.numRows !== expected) {
+      throw damagedCache(
+        this.path,
+        `${batch?.numRows ?? 'no'} rows in record batch ${batchIndex}`,
+        String(expected),
+      );
+    }
+    return decoding(this.path, async () => new BatchDecoder(batch, this.path).rows());
   }
 
   async close(): Promise<void> {
@@ -190,20 +85,115 @@ export class ArrowShard {
   }
 }
 
-/** Sums alone cannot select tokens: trained on, they would give plain DPO without a word (METHOD.md, trap 1). */
-function refuseSumsOnly(schema: Schema, file: string): void {
-  const names = schema.fields.map((field) => field.name);
-  if (names.includes('chosen_ref_logps') && names.includes('rejected_ref_logps')) return;
-  throw new InputError('cache-without-token-logps', 'the cache holds no log-prob of every token', {
-    file,
-    found: `columns ${names.join(', ')}`,
-    expected: 'chosen_ref_logps and rejected_ref_logps',
-    hint: 'tokens cannot be selected from sums; score the dataset with sdpo score',
-  });
+/** Takes a record batch apart by its columns. */
+class BatchDecoder {
+  constructor(
+    private readonly batch: RecordBatch,
+    private readonly path: string,
+  ) {}
+
+  rows(): CacheRow[] {
+    const ids = this.lists<Uint8Array>('pair_id');
+    const sourceRows = this.values<Int32Array>('source_row');
+    const promptIds = this.lists<Int32Array>('prompt_ids');
+    const chosenIds = this.lists<Int32Array>('chosen_ids');
+    const rejectedIds = this.lists<Int32Array>('rejected_ids');
+    const chosenRefLogps = this.lists<Float32Array>('chosen_ref_logps');
+    const rejectedRefLogps = this.lists<Float32Array>('rejected_ref_logps');
+    const chosenSums = this.values<Float64Array>('ref_chosen_logps');
+    const rejectedSums = this.values<Float64Array>('ref_rejected_logps');
+    const text = new TextDecoder();
+    return Array.from({ length: this.batch.numRows }, (_, i) => {
+      const row: CacheRow = {
+        pairId: text.decode(ids[i]),
+        sourceRow: sourceRows[i]!,
+        promptIds: promptIds[i]!,
+        chosenIds: chosenIds[i]!,
+        rejectedIds: rejectedIds[i]!,
+        chosenRefLogps: chosenRefLogps[i]!,
+        rejectedRefLogps: rejectedRefLogps[i]!,
+      };
+      checkCacheRow(row, this.path);
+      this.compareSum('ref_chosen_logps', chosenSums[i]!, row, row.chosenRefLogps);
+      this.compareSum('ref_rejected_logps', rejectedSums[i]!, row, row.rejectedRefLogps);
+      return row;
+    });
+  }
+
+  private compareSum(column: string, stored: number, { pairId }: CacheRow, logps: Float32Array): void {
+    const sum = sumLogps(logps);
+    if (stored === sum) return;
+    throw damagedCache(this.path, `${column} ${stored} in pair ${pairId}`, `the sum of its list, ${sum}`);
+  }
+
+  private column(name: string): Data {
+    const data = this.batch.getChild(name)?.data[0];
+    if (data === undefined || data.length !== this.batch.numRows || data.nullCount > 0) {
+      throw damagedCache(this.path, `column ${name} with values missing`, `${this.batch.numRows} values`);
+    }
+    return data;
+  }
+
+  private values<Kind extends Int32Array | Float64Array>(name: string): Kind {
+    const values = this.column(name).values as Kind;
+    if (values.length < this.batch.numRows) {
+      throw damagedCache(this.path, `${values.length} values in ${name}`, String(this.batch.numRows));
+    }
+    return values;
+  }
+
+  /** Views of a list column's (or a text column's) elements, once their offsets are known to lie inside it. */
+  private lists<Kind extends Int32Array | Float32Array | Uint8Array>(name: string): Kind[] {
+    const data = this.column(name);
+    const values = (data.children[0] ?? data).values as Kind;
+    const offsets = data.valueOffsets as Int32Array;
+    return Array.from({ length: data.length }, (_, i) => {
+      const [begin, end] = [offsets[i] ?? -1, offsets[i + 1] ?? -1];
+      if (begin < 0 || end < begin || end > values.length) {
+        throw damagedCache(
+          this.path,
+          `offsets ${begin} to ${end} in ${name}`,
+          `a range within ${values.length}`,
+        );
+      }
+      return values.subarray(begin, end) as Kind;
+    });
+  }
 }
 
-function listsOf(data: Data): (Int32Array | Float32Array)[] {
-  const values = data.children[0]!.values as Int32Array | Float32Array;
-  const offsets = data.valueOffsets as Int32Array;
-  return Array.from({ length: data.length }, (_, i) => values.subarray(offsets[i], offsets[i + 1]));
+/** Sums alone cannot select tokens: trained on, they would give plain DPO without a word (METHOD.md, trap 1). */
+function refuseOtherColumns(schema: Schema | undefined, file: string): void {
+  const fields = schema?.fields ?? [];
+  const names = fields.map((field) => field.name);
+  if (names.length > 0 && !(names.includes('chosen_ref_logps') && names.includes('rejected_ref_logps'))) {
+    throw new InputError('cache-without-token-logps', 'the cache holds no log-prob of every token', {
+      file,
+      found: `columns ${names.join(', ')}`,
+      expected: 'chosen_ref_logps and rejected_ref_logps',
+      hint:
+        'tokens cannot be selected from sums over a response, training would silently be plain DPO; ' +
+        'score the dataset with sdpo score',
+    });
+  }
+  const describe = (list: Schema['fields']) =>
+    list.map((field) => `${field.name} ${String(field.type)}`).join(', ');
+  if (describe(fields) !== describe(ARROW_SCHEMA.fields)) {
+    throw damagedCache(file, `columns ${describe(fields)}`, `columns ${describe(ARROW_SCHEMA.fields)}`);
+  }
+}
+
+/** Failures of the decoder become errors about the file. */
+async function decoding<T>(path: string, decode: () => Promise<T>): Promise<T> {
+  try {
+    return await decode();
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    const explained = explainSystemError(error, path);
+    if (explained instanceof InputError) throw explained;
+    throw damagedCache(
+      path,
+      `content that is not Arrow (${(error as Error).message})`,
+      'an Arrow file of a cache',
+    );
+  }
 }

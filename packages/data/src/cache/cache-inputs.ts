@@ -2,7 +2,7 @@
  * Every input that determines a cache's values (METHOD.md, trap 5). Two caches with equal inputs are byte-identical;
  * work is only ever continued on equal inputs.
  */
-import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
+import { InputError, InputErrors, canonicalJson, quoteValue } from '@selective-dpo/foundation';
 import { z } from 'zod';
 
 /** Raised with every change of what the files hold. */
@@ -44,6 +44,17 @@ export const cacheInputsSchema = z.strictObject({
 export type CacheInputs = z.infer<typeof cacheInputsSchema>;
 
 /**
+ * The inputs with their keys in one order, so that equal inputs give equal bytes.
+ * @throws ZodError for inputs that are not of the schema: a fault of the program that gives them.
+ */
+export function normalInputs(inputs: CacheInputs): CacheInputs {
+  return cacheInputsSchema.parse(JSON.parse(canonicalJson(inputs)));
+}
+
+/** Deeper values of a file are compared as a whole: known inputs are two levels deep. */
+const MAX_DEPTH = 8;
+
+/**
  * Refuses to mix: names every input that differs between a cache that is there and the one that is wanted.
  * @throws InputErrors of code `cache-inputs-differ`.
  */
@@ -51,29 +62,32 @@ export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory
   const before = flatten(there);
   const now = flatten(wanted);
   const keys = [...new Set([...before.keys(), ...now.keys()])].filter(
-    (key) => before.get(key) !== now.get(key),
+    (key) => canonicalJson(before.get(key)) !== canonicalJson(now.get(key)),
   );
   if (keys.length === 0) return;
+  const shown = (values: Map<string, unknown>, key: string) =>
+    values.has(key) ? quoteValue(values.get(key)) : 'nothing';
   throw new InputErrors(
     keys.map(
       (field) =>
         new InputError('cache-inputs-differ', 'the cache in this folder was made from another input', {
           file: directory,
           field,
-          found: now.get(field) ?? 'nothing',
-          expected: before.get(field) ?? 'nothing',
+          found: shown(now, field),
+          expected: shown(before, field),
           hint: 'use another --out, or delete the folder to score anew',
         }),
     ),
   );
 }
 
-function flatten(value: unknown, prefix = '', into = new Map<string, string>()): Map<string, string> {
-  if (value === null || typeof value !== 'object') {
-    into.set(prefix, quoteValue(value));
-    return into;
+/** Dotted key of every value that is no object; an empty object is a value. */
+function flatten(value: unknown, prefix = '', depth = 0, into = new Map<string, unknown>()) {
+  const isObject = value !== null && typeof value === 'object' && !Array.isArray(value);
+  const entries = isObject ? Object.entries(value) : [];
+  if (entries.length === 0 || depth === MAX_DEPTH) into.set(prefix, value);
+  for (const [key, inner] of depth === MAX_DEPTH ? [] : entries) {
+    flatten(inner, prefix === '' ? key : `${prefix}.${key}`, depth + 1, into);
   }
-  for (const [key, inner] of Object.entries(value))
-    flatten(inner, prefix === '' ? key : `${prefix}.${key}`, into);
   return into;
 }

@@ -1,46 +1,94 @@
-/** One writer a cache: a lock file with the writer's process, taken over when that process is gone. */
-import { open, readFile, rm } from 'node:fs/promises';
+/**
+ * One writer a cache: a lock file that names its writer's process, taken over when that process is gone. It appears
+ * whole (written aside, then hard-linked), so a lock is never seen without its owner.
+ */
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { InputError, explainSystemError } from '@selective-dpo/foundation';
+import { InputError, TEMPORARY_SUFFIX, explainSystemError } from '@selective-dpo/foundation';
+import { z } from 'zod';
 
 export const LOCK_FILE = '.writer.lock';
 
-interface Owner {
-  pid: number;
-  host: string;
+const ownerSchema = z.strictObject({
+  pid: z.int().min(1),
+  host: z.string(),
   /** When the process started, in ticks since boot: a later process with the same number is another one. */
-  started: string;
-}
+  started: z.string(),
+});
+
+type Owner = z.infer<typeof ownerSchema>;
+
+const ATTEMPTS = 3;
+let asideCount = 0;
 
 export class CacheLock {
-  private constructor(private readonly path: string) {}
+  private constructor(
+    private readonly path: string,
+    private readonly content: string,
+  ) {}
 
-  /** @throws InputError `cache-busy` while another process holds it. */
+  /**
+   * Takes the lock of a cache that exists as a folder.
+   * @throws InputError `cache-busy` while another process holds it, or one on another host may.
+   */
   static async acquire(directory: string): Promise<CacheLock> {
     const path = join(directory, LOCK_FILE);
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const handle = await open(path, 'wx');
-        try {
-          await handle.writeFile(JSON.stringify(thisProcess()));
-        } finally {
-          await handle.close();
-        }
-        return new CacheLock(path);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw explainSystemError(error, path);
-      }
-      const owner = await readOwner(path);
-      if (attempt > 0 || (owner !== undefined && isAlive(owner))) throw busy(directory, owner);
-      await rm(path, { force: true });
+    const content = JSON.stringify(thisProcess());
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (await publishLock(path, content)) return new CacheLock(path, content);
+      const found = await textOf(path);
+      if (found === undefined) continue;
+      const owner = parseOwner(found);
+      if (owner !== undefined && isAlive(owner)) throw busy(directory, owner);
+      await removeStale(path, found);
     }
+    throw busy(directory, undefined);
   }
 
+  /** Gives the lock back, unless someone has removed it and another writer has taken it since. */
   async release(): Promise<void> {
-    await rm(this.path, { force: true });
+    if ((await textOf(this.path)) === this.content) await rm(this.path, { force: true });
   }
+}
+
+/** Whether the lock is now ours; false if one is there. */
+async function publishLock(path: string, content: string): Promise<boolean> {
+  const aside = asideName(path);
+  try {
+    await writeFile(aside, content);
+    await link(aside, path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // ENOENT: the present holder has cleared our file away with its temporaries.
+    if (code === 'EEXIST' || code === 'ENOENT') return false;
+    throw explainSystemError(error, path);
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+/**
+ * Removes a lock whose owner is gone. Two processes may come to this at once: the slower one would remove the lock
+ * that the faster one has just made, so what was removed is looked at and put back if it is not the stale one.
+ */
+async function removeStale(path: string, stale: string): Promise<void> {
+  const aside = asideName(path);
+  try {
+    await rename(path, aside);
+    if ((await textOf(aside)) !== stale) await link(aside, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw explainSystemError(error, path);
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+function asideName(path: string): string {
+  return `${path}.${process.pid}.${asideCount++}${TEMPORARY_SUFFIX}`;
 }
 
 function busy(directory: string, owner: Owner | undefined): InputError {
@@ -55,15 +103,24 @@ function thisProcess(): Owner {
   return { pid: process.pid, host: hostname(), started: startOf(process.pid) };
 }
 
-async function readOwner(path: string): Promise<Owner | undefined> {
+async function textOf(path: string): Promise<string | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Owner;
+    return await readFile(path, 'utf8');
   } catch {
-    // Half-written by a process that died, or just released.
     return undefined;
   }
 }
 
+/** undefined for what no writer wrote, e.g. a file emptied by a power cut. */
+function parseOwner(text: string): Owner | undefined {
+  try {
+    return ownerSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A process of another host cannot be asked: it counts as alive. */
 function isAlive(owner: Owner): boolean {
   if (owner.host !== hostname()) return true;
   try {

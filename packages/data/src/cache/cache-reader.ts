@@ -2,20 +2,30 @@
  * Reads a finished cache row by row. A shard's digest is checked before anything in it is decoded; then rows are read in
  * place, a small record batch at a time, so memory does not grow with the cache. Reading changes no order.
  */
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { explainSystemError } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import type { CacheRow } from './cache-row.js';
-import { damagedCache, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
+import { checkedPath, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
+import { RecordBatchCache } from './record-batch-cache.js';
 
-/** Decoded record batches held at one time; the least recently used is let go first. */
-const BATCHES_HELD = 64;
-/** Shards whose file is open at one time. */
-const SHARDS_OPEN = 32;
+/** Bytes of decoded record batches held at one time. */
+const HELD_BYTES = 32 << 20;
+/** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
+const SHARDS_OPEN = 64;
+
+export interface CacheReaderOptions {
+  /** `lazily` (default): a shard is verified when first touched. `all`: every file before the cache is opened. */
+  verify?: 'lazily' | 'all';
+}
 
 export class CacheReader {
+  /** Index of each shard's first row. */
   private readonly starts: number[] = [];
   private readonly shards = new Map<number, Promise<ArrowShard>>();
-  private readonly batches = new Map<string, Promise<CacheRow[]>>();
+  private readonly batches = new RecordBatchCache(HELD_BYTES);
+  /** Identity, at the time of its check, of each Arrow file whose digest was right: it is not read through again. */
+  private readonly verified = new Map<number, string>();
 
   private constructor(
     readonly directory: string,
@@ -29,11 +39,20 @@ export class CacheReader {
   }
 
   /**
-   * Opens a finished cache; shards are verified when first touched.
-   * @throws InputError `cache-missing`, `cache-unfinished`, `cache-damaged`, `cache-without-token-logps`.
+   * Opens a finished cache.
+   * @throws InputError `cache-missing`, `cache-unfinished`, `cache-damaged`, `cache-other-version`,
+   *   `cache-without-token-logps`.
    */
-  static async open(directory: string): Promise<CacheReader> {
-    return new CacheReader(directory, await readManifest(directory));
+  static async open(directory: string, { verify = 'lazily' }: CacheReaderOptions = {}): Promise<CacheReader> {
+    const reader = new CacheReader(directory, await readManifest(directory));
+    const arrowFiles = new Map(reader.manifest.shards.map(({ arrow }, shard) => [arrow, shard]));
+    for (const file of filesOf(reader.manifest)) {
+      const shard = arrowFiles.get(file);
+      if (verify === 'lazily') await checkedPath(directory, file);
+      else if (shard === undefined) await verifiedPath(directory, file);
+      else await reader.verifyArrow(shard);
+    }
+    return reader;
   }
 
   get rowCount(): number {
@@ -41,8 +60,8 @@ export class CacheReader {
   }
 
   /**
-   * The row at `index` in [0, rowCount). Its lists are views of memory shared with other rows: read, do not write.
-   * @throws RangeError outside the cache; InputError `cache-damaged`.
+   * The row at `index` in [0, rowCount), a copy that is the caller's own.
+   * @throws RangeError outside the cache; InputError `cache-damaged`, `cache-row-invalid`.
    */
   async row(index: number): Promise<CacheRow> {
     if (!Number.isInteger(index) || index < 0 || index >= this.rowCount) {
@@ -51,20 +70,16 @@ export class CacheReader {
     const shard = this.shardOf(index);
     const local = index - this.starts[shard]!;
     const perBatch = this.manifest.recordBatchRows;
-    const rows = await this.batch(shard, Math.floor(local / perBatch));
-    const row = rows[local % perBatch];
-    if (row === undefined) {
-      throw damagedCache(
-        this.manifest.shards[shard]!.arrow.name,
-        `no row ${local}`,
-        `${perBatch} rows a batch`,
-      );
-    }
-    return row;
+    const batch = Math.floor(local / perBatch);
+    const rows = await this.batches.get(`${shard}/${batch}`, async () =>
+      (await this.shard(shard)).rows(batch),
+    );
+    return copyOf(rows[local % perBatch]!);
   }
 
   /**
    * Rows in the order given (of the file by default), from the `start`-th on: a stream can be taken up where it ended.
+   * @throws as {@link row}.
    */
   async *rows(order?: Uint32Array, start = 0): AsyncGenerator<CacheRow> {
     const count = order?.length ?? this.rowCount;
@@ -89,26 +104,15 @@ export class CacheReader {
     return low;
   }
 
-  private batch(shard: number, batch: number): Promise<CacheRow[]> {
-    const key = `${shard}/${batch}`;
-    const held = this.batches.get(key);
-    const rows = held ?? this.shard(shard).then((file) => file.rows(batch));
-    this.batches.delete(key);
-    this.batches.set(key, rows);
-    if (held === undefined) {
-      rows.catch(() => this.batches.delete(key));
-      if (this.batches.size > BATCHES_HELD) this.batches.delete(this.batches.keys().next().value!);
-    }
-    return rows;
-  }
-
   private shard(index: number): Promise<ArrowShard> {
     const held = this.shards.get(index);
     const shard = held ?? this.openShard(index);
     this.shards.delete(index);
     this.shards.set(index, shard);
     if (held === undefined) {
-      shard.catch(() => this.shards.delete(index));
+      shard.catch(() => {
+        if (this.shards.get(index) === shard) this.shards.delete(index);
+      });
       if (this.shards.size > SHARDS_OPEN) this.letGo(this.shards.keys().next().value!);
     }
     return shard;
@@ -117,19 +121,53 @@ export class CacheReader {
   private letGo(index: number): void {
     const shard = this.shards.get(index);
     this.shards.delete(index);
-    // Reads under way finish first: close waits for them.
+    // Reads asked for before this finish first: they were chained to the same promise earlier, and close waits for them.
     void shard?.then((file) => file.close()).catch(() => undefined);
   }
 
   private async openShard(index: number): Promise<ArrowShard> {
-    const { arrow } = this.manifest.shards[index]!;
-    const path = await verifiedPath(this.directory, arrow);
-    const handle = await open(path, 'r');
+    const path = await this.verifyArrow(index);
+    const { recordBatchRows, shards } = this.manifest;
+    let handle;
     try {
-      return await ArrowShard.open(handle, path);
+      handle = await open(path, 'r');
     } catch (error) {
-      await handle.close().catch(() => undefined);
-      throw error;
+      throw explainSystemError(error, path);
     }
+    return ArrowShard.open(handle, path, { rows: shards[index]!.rows, recordBatchRows });
   }
+
+  /** Path of a shard's Arrow file, read through for its digest unless that was done and it is the same file still. */
+  private async verifyArrow(index: number): Promise<string> {
+    const { arrow } = this.manifest.shards[index]!;
+    const path = await checkedPath(this.directory, arrow);
+    const identity = await identityOf(path);
+    if (this.verified.get(index) !== identity) {
+      await verifiedPath(this.directory, arrow);
+      this.verified.set(index, identity);
+    }
+    return path;
+  }
+}
+
+async function identityOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
+    return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
+}
+
+/** A view would keep the whole record batch in memory for as long as one row of it is in use. */
+function copyOf(row: CacheRow): CacheRow {
+  return {
+    pairId: row.pairId,
+    sourceRow: row.sourceRow,
+    promptIds: row.promptIds.slice(),
+    chosenIds: row.chosenIds.slice(),
+    rejectedIds: row.rejectedIds.slice(),
+    chosenRefLogps: row.chosenRefLogps.slice(),
+    rejectedRefLogps: row.rejectedRefLogps.slice(),
+  };
 }

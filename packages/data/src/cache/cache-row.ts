@@ -11,9 +11,11 @@ export interface CacheRow extends TokenizedPair {
 /** float32 rounding may leave the log-prob of a certain token a little above 0. */
 const ROUNDING = 1e-4;
 
+const MAX_INT32 = 2 ** 31 - 1;
+
 /**
- * Checks what every stage relies on: at least one token a list, ids not negative, as many log-probs as tokens, each
- * finite and at most 0.
+ * Checks what every stage relies on: a name, a source row that fits an int32, at least one token a list, ids not
+ * negative, as many log-probs as tokens, each finite and at most 0.
  * @param file named in the error.
  * @throws InputError `cache-row-invalid`.
  */
@@ -28,6 +30,10 @@ export function checkCacheRow(row: CacheRow, file: string): void {
       hint: 'score the dataset again',
     });
   };
+  if (row.pairId === '') refuse('pair_id', 'an empty text', 'the pair’s identifier');
+  if (!(Number.isInteger(row.sourceRow) && row.sourceRow >= 0 && row.sourceRow <= MAX_INT32)) {
+    refuse('source_row', String(row.sourceRow), `a whole number from 0 to ${MAX_INT32}`);
+  }
   for (const [field, ids] of [
     ['prompt_ids', row.promptIds],
     ['chosen_ids', row.chosenIds],

@@ -4,39 +4,44 @@
  * there. The manifest comes last, then these helpers go. Killed at any moment, the next writer goes on after the last
  * whole shard, and the finished files are the same bytes.
  */
-import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   InputError,
-  canonicalJson,
   explainSystemError,
   publishBytes,
   removeTemporaries,
-  sha256OfFile,
-  syncDirectory,
-  temporaryPath,
+  sha256,
 } from '@selective-dpo/foundation';
-import { RECORD_BATCH_ROWS, encodeArrowShard } from './arrow-shard.js';
-import { refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
+import { RECORD_BATCH_ROWS, encodeArrowShard } from './arrow-encode.js';
+import { normalInputs, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
 import { CacheLock, LOCK_FILE } from './cache-lock.js';
 import { checkCacheRow, type CacheRow } from './cache-row.js';
+import { refuseOtherCounts } from './dropped-file.js';
 import {
   DROPPED_FILE,
   MANIFEST_FILE,
   checkedPath,
+  describeFile,
   filesOf,
   publishManifest,
   readManifest,
   sealManifest,
-  shardSchema,
   type CacheFile,
   type CacheManifest,
   type CacheShard,
 } from './manifest.js';
-import { writeParquetShard } from './parquet-shard.js';
-
-const INPUTS_FILE = 'inputs.json';
-const SHARDS_FOLDER = 'shards';
+import { encodeParquetShard } from './parquet-shard.js';
+import {
+  INPUTS_FILE,
+  SHARDS_FOLDER,
+  publishInputs,
+  publishSidecar,
+  readInputs,
+  removeHelpers,
+  shardStem,
+  wholeShards,
+} from './unfinished-cache.js';
 
 export class CacheWriter {
   private readonly shards: CacheShard[] = [];
@@ -50,22 +55,25 @@ export class CacheWriter {
 
   /**
    * Opens a folder for writing: a new one, an unfinished cache of the same inputs, or a finished one of the same inputs
-   * (then {@link complete} is set and there is nothing to do).
-   * @throws InputErrors `cache-inputs-differ`; InputError `cache-busy`, `folder-in-use`, `cache-damaged`, `disk-full`, …
+   * (then {@link complete} is set and there is nothing to do). A folder that is refused is left as it is.
+   * @throws InputErrors `cache-inputs-differ`; InputError `cache-busy`, `folder-in-use`, `cache-damaged`,
+   *   `cache-other-version`, `disk-full`, …
    */
   static async open(directory: string, inputs: CacheInputs): Promise<CacheWriter> {
+    const normal = normalInputs(inputs);
+    await refuseForeignFolder(directory);
     try {
-      await mkdir(join(directory, SHARDS_FOLDER), { recursive: true });
+      await mkdir(directory, { recursive: true });
     } catch (error) {
       throw explainSystemError(error, directory);
     }
     const lock = await CacheLock.acquire(directory);
-    const writer = new CacheWriter(directory, inputs, lock);
+    const writer = new CacheWriter(directory, normal, lock);
     try {
       await writer.recover();
     } catch (error) {
       await lock.release();
-      throw error;
+      throw explainSystemError(error, directory);
     }
     return writer;
   }
@@ -80,45 +88,48 @@ export class CacheWriter {
     return { shards: this.shards.length, rows: this.shards.reduce((sum, shard) => sum + shard.rows, 0) };
   }
 
-  /** Publishes the next shard. @throws InputError `cache-row-invalid`, `disk-full`, … */
+  /**
+   * Publishes the next shard; one call at a time. Every shard but the last holds `inputs.rowsPerShard` rows, so that a
+   * pass cut into several makes the same files.
+   * @throws InputError `cache-row-invalid`, `disk-full`, …; RangeError for another number of rows.
+   */
   async publishShard(rows: readonly CacheRow[]): Promise<void> {
-    const stem = `shard-${String(this.shards.length).padStart(5, '0')}`;
-    for (const row of rows) checkCacheRow(row, join(this.directory, SHARDS_FOLDER, stem));
-    const parquet = await this.publishData(`${stem}.parquet`, (path) => writeParquetShard(path, rows));
-    const arrow = await this.publishData(`${stem}.arrow`, async (path) => {
-      const handle = await open(path, 'w');
-      try {
-        await handle.writeFile(encodeArrowShard(rows));
-      } finally {
-        await handle.close();
-      }
-    });
+    this.refuseOutOfTurn(rows.length);
+    const stem = shardStem(this.shards.length);
+    for (const row of rows) checkCacheRow(row, join(this.directory, stem));
+    const parquet = await this.publishData(`${stem}.parquet`, await encodeParquetShard(rows));
+    const arrow = await this.publishData(`${stem}.arrow`, encodeArrowShard(rows));
     const responseTokens = rows.reduce((sum, row) => sum + row.chosenIds.length + row.rejectedIds.length, 0);
     const shard: CacheShard = { rows: rows.length, responseTokens, parquet, arrow };
-    await publishBytes(this.sidecarPath(this.shards.length), `${JSON.stringify(shard)}\n`);
+    await publishSidecar(this.directory, this.shards.length, shard);
     this.shards.push(shard);
   }
 
   /**
    * Publishes the manifest and removes what only a growing cache needs.
    * @param dropped counts of rows left out by reason; their list is `dropped.jsonl`, already in the folder.
+   * @throws InputError `cache-damaged` if that list says otherwise; `file-not-found`, `disk-full`, …
    */
   async finish(dropped: Partial<Record<string, number>>): Promise<CacheManifest> {
-    const rows = this.resumeFrom.rows;
+    if (this.shards.length === 0) throw new RangeError('a cache has at least one shard');
+    const counts = Object.fromEntries(
+      Object.entries(dropped)
+        .filter((entry): entry is [string, number] => entry[1]! > 0)
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
+    await refuseOtherCounts(join(this.directory, DROPPED_FILE), counts);
     const manifest = sealManifest({
       inputs: this.inputs,
-      rows,
+      rows: this.resumeFrom.rows,
       responseTokens: this.shards.reduce((sum, shard) => sum + shard.responseTokens, 0),
       recordBatchRows: RECORD_BATCH_ROWS,
       shards: this.shards,
-      dropped: Object.fromEntries(
-        Object.entries(dropped).filter((entry): entry is [string, number] => entry[1]! > 0),
-      ),
+      dropped: counts,
       droppedFile: await describeFile(this.directory, DROPPED_FILE),
     });
     await publishManifest(this.directory, manifest);
     this.finished = manifest;
-    await this.removeHelpers();
+    await removeHelpers(this.directory);
     return manifest;
   }
 
@@ -134,106 +145,66 @@ export class CacheWriter {
       refuseOtherInputs(manifest.inputs, this.inputs, this.directory);
       for (const file of filesOf(manifest)) await checkedPath(this.directory, file);
       this.finished = manifest;
-      await this.removeHelpers();
+      await removeHelpers(this.directory);
       return;
     }
     if (names.includes(INPUTS_FILE)) {
-      refuseOtherInputs(await readInputs(join(this.directory, INPUTS_FILE)), this.inputs, this.directory);
-      await this.keepWholeShards();
-      return;
+      refuseOtherInputs(await readInputs(this.directory), this.inputs, this.directory);
+    } else {
+      // Another writer may have begun and ended between the look from outside and the lock.
+      await refuseForeignFolder(this.directory);
     }
-    const foreign = names.find((name) => ![SHARDS_FOLDER, LOCK_FILE].includes(name) && !name.startsWith('.'));
-    const inside = await readdir(join(this.directory, SHARDS_FOLDER));
-    if (foreign !== undefined || inside.length > 0) {
-      throw new InputError('folder-in-use', 'the folder is not empty and holds no cache', {
-        file: this.directory,
-        found: foreign ?? `${SHARDS_FOLDER}/${inside[0]!}`,
-        expected: 'a new or empty folder, or a cache',
-        hint: 'choose another --out',
-      });
-    }
-    await publishBytes(join(this.directory, INPUTS_FILE), `${canonicalJson(this.inputs)}\n`);
-  }
-
-  /** Shards whose sidecar and both files are as they were published, in order; everything after is removed. */
-  private async keepWholeShards(): Promise<void> {
-    const folder = join(this.directory, SHARDS_FOLDER);
     await removeTemporaries(this.directory);
-    for (;;) {
-      const shard = await readSidecar(this.sidecarPath(this.shards.length));
-      if (shard === undefined || !(await this.isWhole(shard))) break;
-      this.shards.push(shard);
+    await mkdir(join(this.directory, SHARDS_FOLDER), { recursive: true });
+    if (!names.includes(INPUTS_FILE)) await publishInputs(this.directory, this.inputs);
+    this.shards.push(...(await wholeShards(this.directory)));
+  }
+
+  private refuseOutOfTurn(rows: number): void {
+    const { rowsPerShard } = this.inputs;
+    const last = this.shards.at(-1);
+    if (this.finished !== undefined) throw new RangeError('the cache is finished');
+    if (last !== undefined && last.rows < rowsPerShard) {
+      throw new RangeError(`the last shard, of ${last.rows} rows, has been published`);
     }
-    const kept = new Set(
-      this.shards.flatMap((shard) => [shard.parquet, shard.arrow].map(({ name }) => basename(name))),
-    );
-    this.shards.forEach((_, i) => kept.add(basename(this.sidecarPath(i))));
-    for (const name of await readdir(folder)) {
-      if (!kept.has(name)) await rm(join(folder, name), { recursive: true });
+    if (rows < 1 || rows > rowsPerShard) {
+      throw new RangeError(`a shard of ${rows} rows where 1 to ${rowsPerShard} were expected`);
     }
   }
 
-  private async isWhole(shard: CacheShard): Promise<boolean> {
-    for (const file of [shard.parquet, shard.arrow]) {
-      const digest = await sha256OfFile(join(this.directory, file.name)).catch(() => undefined);
-      if (digest !== file.sha256) return false;
-    }
-    return true;
-  }
-
-  private async publishData(name: string, write: (path: string) => Promise<void>): Promise<CacheFile> {
-    const path = join(this.directory, SHARDS_FOLDER, name);
-    const temporary = temporaryPath(path);
-    try {
-      await write(temporary);
-      await syncDirectory(temporary);
-      await rename(temporary, path);
-      await syncDirectory(dirname(path));
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw explainSystemError(error, path);
-    }
-    return describeFile(this.directory, `${SHARDS_FOLDER}/${name}`);
-  }
-
-  private async removeHelpers(): Promise<void> {
-    await rm(join(this.directory, INPUTS_FILE), { force: true });
-    const folder = join(this.directory, SHARDS_FOLDER);
-    for (const name of await readdir(folder)) if (name.endsWith('.json')) await rm(join(folder, name));
-    await removeTemporaries(this.directory);
-    await removeTemporaries(folder);
-  }
-
-  private sidecarPath(index: number): string {
-    return join(this.directory, SHARDS_FOLDER, `shard-${String(index).padStart(5, '0')}.json`);
+  private async publishData(name: string, bytes: Uint8Array): Promise<CacheFile> {
+    await publishBytes(join(this.directory, name), bytes);
+    return { name, bytes: bytes.length, sha256: sha256(bytes) };
   }
 }
 
-async function describeFile(directory: string, name: string): Promise<CacheFile> {
-  const path = join(directory, name);
+/** @throws InputError `folder-in-use` for a folder that holds something and is no cache. */
+async function refuseForeignFolder(directory: string): Promise<void> {
+  const names = await entriesOf(directory);
+  if (names.includes(MANIFEST_FILE) || names.includes(INPUTS_FILE)) return;
+  const foreign = names.find(
+    (name) => name !== SHARDS_FOLDER && !name.startsWith(LOCK_FILE) && !isLeftover(name),
+  );
+  const inside = names.includes(SHARDS_FOLDER) ? await entriesOf(join(directory, SHARDS_FOLDER)) : [];
+  if (foreign === undefined && inside.length === 0) return;
+  throw new InputError('folder-in-use', 'the folder is not empty and holds no cache', {
+    file: directory,
+    found: foreign ?? `${SHARDS_FOLDER}/${inside[0]!}`,
+    expected: 'a new or empty folder, or a cache',
+    hint: 'choose another --out',
+  });
+}
+
+/** Of a writer that was killed before it published anything. */
+function isLeftover(name: string): boolean {
+  return name.startsWith(`.${INPUTS_FILE}.`);
+}
+
+async function entriesOf(directory: string): Promise<string[]> {
   try {
-    return { name, bytes: (await stat(path)).size, sha256: await sha256OfFile(path) };
+    return await readdir(directory);
   } catch (error) {
-    throw explainSystemError(error, path);
-  }
-}
-
-async function readInputs(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as unknown;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw explainSystemError(error, file);
-    throw new InputError('cache-damaged', 'the description of the unfinished cache cannot be read', {
-      file,
-      hint: 'delete the folder and score anew',
-    });
-  }
-}
-
-async function readSidecar(path: string): Promise<CacheShard | undefined> {
-  try {
-    return shardSchema.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch {
-    return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw explainSystemError(error, directory);
   }
 }

@@ -2,24 +2,26 @@
  * `manifest.json`: written last, it names every file of the cache with size and SHA-256. It carries its own digest and
  * has exactly one serialisation, so that a single flipped bit in it is seen. A file it does not name does not exist.
  */
-import { lstat, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readFile, realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import {
   InputError,
   canonicalJson,
   explainSystemError,
   publishBytes,
+  quoteValue,
   resolveInside,
   sha256,
   sha256OfFile,
 } from '@selective-dpo/foundation';
 import { z } from 'zod';
-import { cacheInputsSchema } from './cache-inputs.js';
+import { CACHE_SCHEMA_VERSION, cacheInputsSchema } from './cache-inputs.js';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const DROPPED_FILE = 'dropped.jsonl';
 
 const MAX_MANIFEST_BYTES = 256 << 20;
+const MAX_RECORD_BATCH_ROWS = 65_536;
 
 const fileSchema = z.strictObject({
   name: z.string(),
@@ -39,7 +41,7 @@ const manifestSchema = z.strictObject({
   rows: z.int().min(1),
   responseTokens: z.int().min(2),
   /** Rows in a record batch of the Arrow files; the last of a shard may have fewer. */
-  recordBatchRows: z.int().min(1),
+  recordBatchRows: z.int().min(1).max(MAX_RECORD_BATCH_ROWS),
   shards: z.array(shardSchema).min(1),
   /** Rows of the dataset that gave no pair, by reason. */
   dropped: z.record(z.string(), z.int().min(1)),
@@ -68,7 +70,7 @@ export async function publishManifest(directory: string, manifest: CacheManifest
 
 /**
  * Reads and checks the manifest of a cache.
- * @throws InputError `cache-missing`, `cache-unfinished`, `cache-damaged`.
+ * @throws InputError `cache-missing`, `cache-unfinished`, `cache-other-version`, `cache-damaged`.
  */
 export async function readManifest(directory: string): Promise<CacheManifest> {
   const file = join(directory, MANIFEST_FILE);
@@ -79,6 +81,7 @@ export async function readManifest(directory: string): Promise<CacheManifest> {
   } catch {
     throw damagedCache(file, 'text that is not JSON', 'the manifest as it was written');
   }
+  refuseOtherVersion(value, file);
   const parsed = manifestSchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
@@ -94,7 +97,9 @@ export async function readManifest(directory: string): Promise<CacheManifest> {
 
 async function readManifestText(directory: string, file: string): Promise<string> {
   try {
-    const { size } = await lstat(file);
+    const found = await lstat(file);
+    if (!found.isFile()) throw damagedCache(file, 'something that is no regular file', 'a regular file');
+    const { size } = found;
     if (size > MAX_MANIFEST_BYTES) throw damagedCache(file, `${size} bytes`, `at most ${MAX_MANIFEST_BYTES}`);
     return await readFile(file, 'utf8');
   } catch (error) {
@@ -114,7 +119,30 @@ async function readManifestText(directory: string, file: string): Promise<string
       });
 }
 
-function refuseContradictions({ rows, responseTokens, shards }: CacheManifest, file: string): void {
+/** A cache of a later version is not damaged, and its user needs to hear something else. */
+function refuseOtherVersion(manifest: unknown, file: string): void {
+  const version = z
+    .object({ inputs: z.object({ schemaVersion: z.number() }) })
+    .transform(({ inputs }) => inputs.schemaVersion)
+    .safeParse(manifest).data;
+  if (version === undefined || version === CACHE_SCHEMA_VERSION) return;
+  throw new InputError('cache-other-version', 'the cache is of a version that this program does not read', {
+    file,
+    field: 'inputs.schemaVersion',
+    found: String(version),
+    expected: String(CACHE_SCHEMA_VERSION),
+    hint: 'use the version of selective-dpo that made it, or score the dataset again',
+  });
+}
+
+function refuseContradictions(manifest: CacheManifest, file: string): void {
+  const { rows, responseTokens, shards } = manifest;
+  const names = filesOf(manifest).map(({ name }) => name);
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) throw damagedCache(file, `${quoteValue(name)} named twice`, 'each file once');
+    seen.add(name);
+  }
   const sum = (pick: (shard: CacheShard) => number) =>
     shards.reduce((total, shard) => total + pick(shard), 0);
   if (sum((s) => s.rows) !== rows || sum((s) => s.responseTokens) !== responseTokens) {
@@ -137,7 +165,12 @@ export async function checkedPath(directory: string, file: CacheFile): Promise<s
   let found;
   try {
     found = await lstat(path);
+    const real = resolve(await realpath(directory), file.name);
+    if ((await realpath(path)) !== real) throw damagedCache(path, 'a symbolic link', 'a regular file');
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw damagedCache(path, 'no such file', `a file of ${file.bytes} bytes`);
+    }
     throw explainSystemError(error, path);
   }
   if (!found.isFile()) throw damagedCache(path, 'something that is no regular file', 'a regular file');
@@ -151,6 +184,16 @@ export async function verifiedPath(directory: string, file: CacheFile): Promise<
   const found = await sha256OfFile(path);
   if (found !== file.sha256) throw damagedCache(path, `SHA-256 ${found}`, `SHA-256 ${file.sha256}`);
   return path;
+}
+
+/** Name, size and digest of a file of the cache as it is. @throws InputError `file-not-found`, … */
+export async function describeFile(directory: string, name: string): Promise<CacheFile> {
+  const path = join(directory, name);
+  try {
+    return { name, bytes: (await lstat(path)).size, sha256: await sha256OfFile(path) };
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
 }
 
 export function damagedCache(file: string, found: string, expected: string): InputError {

@@ -1,7 +1,9 @@
 /** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
 import parquet from 'parquetjs-lite';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
+import { InputError, explainSystemError } from '@selective-dpo/foundation';
 import { sumLogps, type CacheRow } from './cache-row.js';
+import { damagedCache } from './manifest.js';
 
 const ids = { type: 'INT32', repeated: true, compression: 'SNAPPY' } as const;
 const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
@@ -24,9 +26,22 @@ export const CACHE_COLUMNS = Object.keys(SCHEMA);
 /** Rows in a row group. */
 const ROW_GROUP_ROWS = 1024;
 
-/** Writes a Parquet file; equal rows give equal bytes. The caller flushes and publishes it. */
-export async function writeParquetShard(path: string, rows: readonly CacheRow[]): Promise<void> {
-  const writer = await parquet.ParquetWriter.openFile(new parquet.ParquetSchema(SCHEMA), path, {
+/**
+ * The bytes of a Parquet file; equal rows give equal bytes. Made in memory, because the library does not wait for its
+ * last writes and so loses their errors: the file itself is written by the caller.
+ */
+export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  const sink = {
+    write(bytes: Uint8Array, done: () => void) {
+      pieces.push(bytes);
+      done();
+    },
+    end(done: () => void) {
+      done();
+    },
+  };
+  const writer = await parquet.ParquetWriter.openStream(new parquet.ParquetSchema(SCHEMA), sink, {
     rowGroupSize: ROW_GROUP_ROWS,
   });
   for (const row of rows) {
@@ -44,6 +59,7 @@ export async function writeParquetShard(path: string, rows: readonly CacheRow[])
     });
   }
   await writer.close();
+  return Buffer.concat(pieces);
 }
 
 /** A row as the Parquet file holds it. */
@@ -59,10 +75,23 @@ export interface ParquetRow {
   ref_rejected_logps: number;
 }
 
-/** All rows of a shard. The file's digest must have been checked before: the decoder trusts its input. */
+/**
+ * All rows of a shard. The file's digest must have been checked before: the decoder trusts its input.
+ * @throws InputError `cache-damaged` for what it cannot decode.
+ */
 export async function readParquetShard(path: string): Promise<ParquetRow[]> {
-  return (await parquetReadObjects({
-    file: await asyncBufferFromFile(path),
-    columns: CACHE_COLUMNS,
-  })) as ParquetRow[];
+  try {
+    return (await parquetReadObjects({
+      file: await asyncBufferFromFile(path),
+      columns: CACHE_COLUMNS,
+    })) as ParquetRow[];
+  } catch (error) {
+    const explained = explainSystemError(error, path);
+    if (explained instanceof InputError) throw explained;
+    throw damagedCache(
+      path,
+      `content that is not Parquet (${(error as Error).message})`,
+      'a Parquet file of a cache',
+    );
+  }
 }

@@ -1,9 +1,16 @@
 /** Checks every byte and every value of a cache: digests, then Parquet and Arrow against each other. */
 import { lstat, open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { ProgressMeter, explainSystemError, type ProgressListener } from '@selective-dpo/foundation';
+import { join, sep } from 'node:path';
+import {
+  InputError,
+  ProgressMeter,
+  explainSystemError,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
+import { LOCK_FILE } from './cache-lock.js';
 import { sumLogps, type CacheRow } from './cache-row.js';
+import { refuseOtherCounts } from './dropped-file.js';
 import {
   MANIFEST_FILE,
   damagedCache,
@@ -24,7 +31,8 @@ export interface CacheVerification {
 
 /**
  * Verifies a finished cache. Memory: one shard.
- * @throws InputError `cache-damaged` naming the first file that is not what the manifest says, and as `readManifest`.
+ * @throws InputError `cache-damaged` naming the first file that is not what the manifest says, `cache-stray-file`,
+ *   `cache-missing`, `cache-unfinished`, `cache-other-version`.
  */
 export async function verifyCache(
   directory: string,
@@ -32,7 +40,7 @@ export async function verifyCache(
 ): Promise<CacheVerification> {
   const manifest = await readManifest(directory);
   await refuseStrayFiles(directory, manifest);
-  await verifiedPath(directory, manifest.droppedFile);
+  await refuseOtherCounts(await verifiedPath(directory, manifest.droppedFile), manifest.dropped);
   const meter = new ProgressMeter('verify', 'shards', manifest.shards.length);
   for (const shard of manifest.shards) {
     await verifyShard(directory, shard, manifest.recordBatchRows);
@@ -43,51 +51,58 @@ export async function verifyCache(
   return { rows, responseTokens, shards: shards.length, bytes };
 }
 
+/** The lock is no part of the cache: a writer that finds it finished holds it for a moment, a killed one leaves it. */
 async function refuseStrayFiles(directory: string, manifest: CacheManifest): Promise<void> {
-  const named = new Set([MANIFEST_FILE, ...filesOf(manifest).map((file) => file.name)]);
-  const folders = new Set(
-    [...named].flatMap((name) => (name.includes('/') ? [name.slice(0, name.indexOf('/'))] : [])),
-  );
+  const named = new Set([MANIFEST_FILE, LOCK_FILE, ...filesOf(manifest).map((file) => file.name)]);
+  const folders = new Set([...named].flatMap((name) => foldersOf(name)));
   try {
-    for (const name of await readdir(directory, { recursive: true })) {
-      const path = join(directory, name);
-      if (named.has(name) || (folders.has(name) && (await lstat(path)).isDirectory())) continue;
-      throw damagedCache(path, 'a file that the manifest does not name', 'only files that it names');
+    for (const entry of await readdir(directory, { recursive: true })) {
+      const name = entry.split(sep).join('/');
+      const path = join(directory, entry);
+      const found = await lstat(path);
+      if (found.isFile() ? named.has(name) : found.isDirectory() && folders.has(name)) continue;
+      throw new InputError('cache-stray-file', 'the cache holds something that its manifest does not name', {
+        file: path,
+        expected: 'only files that the manifest names',
+        hint: 'delete it; if a killed sdpo score has left it, running that command again does so',
+      });
     }
   } catch (error) {
     throw explainSystemError(error, directory);
   }
 }
 
+/** `a/b/c` lies in `a` and `a/b`. */
+function foldersOf(name: string): string[] {
+  const parts = name.split('/');
+  return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('/'));
+}
+
 async function verifyShard(directory: string, shard: CacheShard, recordBatchRows: number): Promise<void> {
   const parquetPath = await verifiedPath(directory, shard.parquet);
   const arrowPath = await verifiedPath(directory, shard.arrow);
   const parquet = await readParquetShard(parquetPath);
-  const arrow = await ArrowShard.open(await open(arrowPath, 'r'), arrowPath);
+  if (parquet.length !== shard.rows)
+    throw damagedCache(parquetPath, `${parquet.length} rows`, `${shard.rows} rows`);
+  const handle = await open(arrowPath, 'r');
+  const arrow = await ArrowShard.open(handle, arrowPath, { rows: shard.rows, recordBatchRows });
   try {
-    if (parquet.length !== shard.rows)
-      throw damagedCache(parquetPath, `${parquet.length} rows`, `${shard.rows} rows`);
-    let at = 0;
     let tokens = 0;
-    for (let batch = 0; at < shard.rows; batch++) {
-      const rows = await arrow.rows(batch);
-      if (rows.length !== Math.min(recordBatchRows, shard.rows - at)) {
-        throw damagedCache(arrowPath, `${rows.length} rows in batch ${batch}`, `${recordBatchRows}`);
-      }
-      for (const row of rows) {
-        compareRows(row, parquet[at++]!, parquetPath);
+    for (let at = 0; at < shard.rows; at += recordBatchRows) {
+      for (const [i, row] of (await arrow.rows(at / recordBatchRows)).entries()) {
+        compareRows(row, parquet[at + i]!, parquetPath);
         tokens += row.chosenIds.length + row.rejectedIds.length;
       }
     }
     if (tokens !== shard.responseTokens)
-      throw damagedCache(arrowPath, `${tokens} tokens`, `${shard.responseTokens}`);
+      throw damagedCache(arrowPath, `${tokens} response tokens`, String(shard.responseTokens));
   } finally {
     await arrow.close();
   }
 }
 
 function compareRows(arrow: CacheRow, parquet: ParquetRow, file: string): void {
-  const lists: [string, ArrayLike<number>, ArrayLike<number>][] = [
+  const lists: [string, ArrayLike<number>, ArrayLike<number> | undefined][] = [
     ['prompt_ids', arrow.promptIds, parquet.prompt_ids],
     ['chosen_ids', arrow.chosenIds, parquet.chosen_ids],
     ['rejected_ids', arrow.rejectedIds, parquet.rejected_ids],
@@ -97,13 +112,18 @@ function compareRows(arrow: CacheRow, parquet: ParquetRow, file: string): void {
     ['ref_chosen_logps', [sumLogps(arrow.chosenRefLogps)], [parquet.ref_chosen_logps]],
     ['ref_rejected_logps', [sumLogps(arrow.rejectedRefLogps)], [parquet.ref_rejected_logps]],
   ];
-  const differs = lists.find(
-    ([, a, b]) => a.length !== b.length || Array.from(a).some((value, i) => value !== b[i]),
-  );
+  const differs = lists.find(([, a, b]) => !equalLists(a, b));
   if (differs === undefined && arrow.pairId === parquet.pair_id) return;
   throw damagedCache(
     file,
     `another ${differs?.[0] ?? 'pair_id'} in pair ${arrow.pairId}`,
     'the values of the Arrow file',
   );
+}
+
+/** @param b as decoded: a list that a file leaves out is undefined. */
+function equalLists(a: ArrayLike<number>, b: ArrayLike<number> | undefined): boolean {
+  if (a.length !== b?.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

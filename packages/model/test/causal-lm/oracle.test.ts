@@ -52,37 +52,43 @@ async function largestError(model: CausalLM, oracle: Oracle): Promise<{ error: n
   return { error, tokens };
 }
 
-describe.skipIf(shared === undefined).each(enginesToTest('tensorflow', 'wasm'))('stories260K on %s', (engine) => {
-  beforeAll(() => openEngine(engine));
+describe.skipIf(shared === undefined).each(enginesToTest('tensorflow', 'wasm'))(
+  'stories260K on %s',
+  (engine) => {
+    beforeAll(() => openEngine(engine));
 
-  it.each([
-    ['stories260K', 31],
-    ['stories260K-sharded', 31],
-    ['stories260K-f16', 31],
-  ])('%s: log-probs of the oracle within 1e-4', async (name, fewest) => {
-    const model = await CausalLM.load(`${shared}/models/${name}`);
-    const before = tf.memory().numTensors;
-    const { error, tokens } = await largestError(model, sharedJson<Oracle>(`models/${name}/oracle.json`));
-    expect(tf.memory().numTensors).toBe(before);
-    expect(tokens).toBeGreaterThan(fewest);
-    expect(error).toBeLessThan(1e-4);
-    model.dispose();
-  });
+    it.each([
+      ['stories260K', 31],
+      ['stories260K-sharded', 31],
+      ['stories260K-f16', 31],
+    ])('%s: log-probs of the oracle within 1e-4', async (name, fewest) => {
+      const model = await CausalLM.load(`${shared}/models/${name}`);
+      const before = tf.memory().numTensors;
+      const { error, tokens } = await largestError(model, sharedJson<Oracle>(`models/${name}/oracle.json`));
+      expect(tf.memory().numTensors).toBe(before);
+      expect(tokens).toBeGreaterThan(fewest);
+      expect(error).toBeLessThan(1e-4);
+      model.dispose();
+    });
 
-  it("the oracle's greedy text from BOS, 200 tokens", async () => {
-    const model = await CausalLM.load(`${shared}/models/stories260K`);
-    const expected = sharedJson<Oracle>('models/stories260K/oracle.json').greedy_from_bos!.ids;
-    const [text] = await generate(model, [ids(expected.slice(0, 1))], { maxNewTokens: 200, stopIds: [] });
-    expect([...text!]).toEqual(expected.slice(1));
-    model.dispose();
-  });
+    it("the oracle's greedy text from BOS, 200 tokens", async () => {
+      const model = await CausalLM.load(`${shared}/models/stories260K`);
+      const expected = sharedJson<Oracle>('models/stories260K/oracle.json').greedy_from_bos!.ids;
+      const [text] = await generate(model, [ids(expected.slice(0, 1))], { maxNewTokens: 200, stopIds: [] });
+      expect([...text!]).toEqual(expected.slice(1));
+      model.dispose();
+    });
 
-  it('is off by more than 1e-4 when one layer norm is changed: the check can fail', async () => {
-    const model = await CausalLM.load(`${shared}/models/stories260K`);
-    const norm = model.parameters.get('layers.0.inputNorm');
-    model.parameters.assign('layers.0.inputNorm', tf.tidy(() => tf.mul(norm, 1.001)));
-    const { error } = await largestError(model, sharedJson<Oracle>('models/stories260K/oracle.json'));
-    expect(error).toBeGreaterThan(1e-4);
-    model.dispose();
-  });
-});
+    it('is off by more than 1e-4 when one layer norm is changed: the check can fail', async () => {
+      const model = await CausalLM.load(`${shared}/models/stories260K`);
+      const norm = model.parameters.get('layers.0.inputNorm');
+      model.parameters.assign(
+        'layers.0.inputNorm',
+        tf.tidy(() => tf.mul(norm, 1.001)),
+      );
+      const { error } = await largestError(model, sharedJson<Oracle>('models/stories260K/oracle.json'));
+      expect(error).toBeGreaterThan(1e-4);
+      model.dispose();
+    });
+  },
+);

@@ -1,0 +1,103 @@
+/**
+ * What stands on disk of a cache that is still growing: `inputs.json`, and beside each published shard a sidecar with
+ * its rows, sizes and digests. All of it is checked again by the next writer, and goes when the manifest is there.
+ */
+import { readFile, readdir, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import {
+  InputError,
+  canonicalJson,
+  explainSystemError,
+  publishBytes,
+  removeTemporaries,
+} from '@selective-dpo/foundation';
+import type { CacheInputs } from './cache-inputs.js';
+import { shardSchema, verifiedPath, type CacheShard } from './manifest.js';
+
+export const INPUTS_FILE = 'inputs.json';
+export const SHARDS_FOLDER = 'shards';
+
+/** Both are a few hundred bytes long; nothing larger was written by this program. */
+const MAX_HELPER_BYTES = 1 << 20;
+
+const SIDECAR_NAME = /^shard-\d{5,}\.json$/;
+
+/** Path of a shard's files within the cache, without their endings. */
+export function shardStem(index: number): string {
+  return `${SHARDS_FOLDER}/shard-${String(index).padStart(5, '0')}`;
+}
+
+export async function publishInputs(directory: string, inputs: CacheInputs): Promise<void> {
+  await publishBytes(join(directory, INPUTS_FILE), `${canonicalJson(inputs)}\n`);
+}
+
+/** The inputs as JSON, not checked further. @throws InputError `cache-damaged`, … */
+export async function readInputs(directory: string): Promise<unknown> {
+  const file = join(directory, INPUTS_FILE);
+  try {
+    return await readSmallJson(file);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw explainSystemError(error, file);
+    throw new InputError('cache-damaged', 'the description of the unfinished cache cannot be read', {
+      file,
+      found: error.message,
+      expected: 'JSON',
+      hint: 'delete the folder and score anew',
+    });
+  }
+}
+
+/** From this moment the shard counts as published. */
+export async function publishSidecar(directory: string, index: number, shard: CacheShard): Promise<void> {
+  await publishBytes(join(directory, `${shardStem(index)}.json`), `${JSON.stringify(shard)}\n`);
+}
+
+/** Shards whose sidecar and both files are as they were published, in order; everything after them is removed. */
+export async function wholeShards(directory: string): Promise<CacheShard[]> {
+  const shards: CacheShard[] = [];
+  const kept = new Set<string>();
+  for (;;) {
+    const stem = shardStem(shards.length);
+    const shard = await wholeShard(directory, stem);
+    if (shard === undefined) break;
+    shards.push(shard);
+    for (const ending of ['json', 'parquet', 'arrow']) kept.add(basename(`${stem}.${ending}`));
+  }
+  const folder = join(directory, SHARDS_FOLDER);
+  for (const name of await readdir(folder)) {
+    if (!kept.has(name)) await rm(join(folder, name), { recursive: true });
+  }
+  return shards;
+}
+
+async function wholeShard(directory: string, stem: string): Promise<CacheShard | undefined> {
+  try {
+    const shard = shardSchema.parse(await readSmallJson(join(directory, `${stem}.json`)));
+    if (shard.parquet.name !== `${stem}.parquet` || shard.arrow.name !== `${stem}.arrow`) return undefined;
+    await verifiedPath(directory, shard.parquet);
+    await verifiedPath(directory, shard.arrow);
+    return shard;
+  } catch {
+    // Absent, cut short or altered: whatever the reason, the shard is made again.
+    return undefined;
+  }
+}
+
+/** Removes what only a growing cache needs. */
+export async function removeHelpers(directory: string): Promise<void> {
+  const folder = join(directory, SHARDS_FOLDER);
+  await rm(join(directory, INPUTS_FILE), { force: true });
+  for (const name of await readdir(folder)) {
+    if (SIDECAR_NAME.test(name)) await rm(join(folder, name), { force: true });
+  }
+  await removeTemporaries(directory);
+  await removeTemporaries(folder);
+}
+
+async function readSmallJson(file: string): Promise<unknown> {
+  const found = await stat(file);
+  if (!found.isFile() || found.size > MAX_HELPER_BYTES) {
+    throw new SyntaxError(`${found.size} bytes, at most ${MAX_HELPER_BYTES} of a regular file were expected`);
+  }
+  return JSON.parse(await readFile(file, 'utf8')) as unknown;
+}
