@@ -15,7 +15,7 @@ const mayImport = {
 };
 
 const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({
-  files: [`packages/${name}/src/**/*.ts`, 'src/**/*.ts'].slice(0, 1),
+  files: [`packages/${name}/src/**/*.ts`],
   rules: {
     'no-restricted-imports': [
       'error',

@@ -15,8 +15,9 @@ import {
   sha256,
   sha256OfFile,
 } from '@selective-dpo/foundation';
+import type {
+  AdamW} from '@selective-dpo/model';
 import {
-  AdamW,
   CausalLM,
   exportParameters,
   openSafetensors,

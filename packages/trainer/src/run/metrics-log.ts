@@ -34,7 +34,8 @@ export class MetricsLog {
           for await (const { text, value } of wholeLines(path)) {
             if (value.step > lastStep) continue;
             await target.write(`${text}\n`);
-            const { split, step: _step, ...figures } = value;
+            const { split, ...figures } = value;
+            delete (figures as Partial<MetricsLine>).step;
             last[split] = figures as Metrics;
           }
         });
