@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const BIN = fileURLToPath(new URL('../../bin/sdpo.js', import.meta.url));
+const folder =
+  process.env['SELECTIVE_DPO_SHARED'] ?? fileURLToPath(new URL('../../../../../shared', import.meta.url));
+const required = (process.env['SELECTIVE_DPO_REQUIRE'] ?? '').split(',').includes('shared');
+
+/** Folder of the real test data, or undefined where it is absent (its tests are then skipped). */
+export const shared: string | undefined =
+  existsSync(`${folder}/data`) || required ? `${folder}/data` : undefined;
+/** Data that the package carries. */
+export const demo = fileURLToPath(new URL('../../demo', import.meta.url));
+
+export interface Outcome {
+  /** null when killed. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  seconds: number;
+}
+
+export const freshFolder = () => mkdtemp(join(tmpdir(), 'sdpo-e2e-'));
+
+/** Runs the built command in a process of its own. @param killAfterMs SIGKILL after so long, unless it ended before. */
+export function sdpo(args: readonly string[], killAfterMs?: number): Promise<Outcome> {
+  const started = performance.now();
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()));
+    child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
+    const timer =
+      killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, stderr, seconds: (performance.now() - started) / 1000 });
+    });
+  });
+}
