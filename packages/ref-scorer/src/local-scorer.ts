@@ -1,7 +1,7 @@
 /** Scores with a model on this machine: prompts computed once a pair, pairs of like length together, by token budget. */
 import { setImmediate } from 'node:timers/promises';
 import type { TokenizedPair } from '@selective-dpo/foundation';
-import type { CausalLM} from '@selective-dpo/model';
+import type { CausalLM } from '@selective-dpo/model';
 import { batchesByTokens, packedLength, type Engine } from '@selective-dpo/model';
 import type { PairLogps, Scorer } from './scorer.js';
 

@@ -15,8 +15,7 @@ import {
   sha256,
   sha256OfFile,
 } from '@selective-dpo/foundation';
-import type {
-  AdamW} from '@selective-dpo/model';
+import type { AdamW } from '@selective-dpo/model';
 import {
   CausalLM,
   exportParameters,
