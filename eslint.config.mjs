@@ -49,7 +49,7 @@ export default tseslint.config(
   {
     files: ['**/test/**', '**/*.mjs', '**/bin/**', '**/scripts/**'],
     rules: { 'max-lines-per-function': 'off', 'no-console': 'off' },
-    languageOptions: { globals: { console: 'readonly', process: 'readonly' } },
+    languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
   },
   ...boundaries,
 );

@@ -10,6 +10,7 @@ import {
   loadPairTokenizer,
   openPreferenceSource,
   resolveLimits,
+  templateInstantOf,
   type CacheInputs,
   type CacheManifest,
   type LengthLimits,
@@ -79,8 +80,10 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
     layout: options.layout,
     limit: options.limit,
   });
+  const instant = (await templateInstantOf(outDirectory)) ?? new Date();
   const tokenizer = await loadPairTokenizer(options.tokenizerDirectory ?? options.modelDirectory, {
     chatTemplate: options.chatTemplate,
+    now: () => instant,
   });
   const config = await readModelConfig(options.modelDirectory);
   tellNotices(options, source, tokenizer, config);

@@ -115,7 +115,7 @@ describe.skipIf(shared === undefined).each(engines)(
       });
     });
 
-    it('exports a model with the same log-probs in transformers', async (context) => {
+    it('exports a model with the same log-probs in transformers (needs transformers)', async (context) => {
       try {
         execFileSync(python, ['-c', 'import torch, transformers'], { stdio: 'ignore' });
       } catch {

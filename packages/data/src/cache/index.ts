@@ -3,6 +3,7 @@ export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 export { DROPPED_FILE, MANIFEST_FILE, type CacheManifest, type CacheShard } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
+export { templateInstantOf } from './template-instant.js';
 export { epochOrder, splitRows } from './epoch-order.js';
 export { verifyCache, type CacheVerification } from './verify-cache.js';
 export { cacheInfo, type CacheInfo } from './cache-info.js';
