@@ -2,9 +2,9 @@
  * From a YAML file and `key=value` words to a checked configuration. All problems are reported at once, each with
  * the file and line or the word it stands in.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { InputError, InputErrors, explainSystemError, quoteValue } from '@selective-dpo/foundation';
-import { LineCounter, isMap, isScalar, parse, parseDocument } from 'yaml';
+import { LineCounter, isMap, isNode, isScalar, parse, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
 
@@ -42,7 +42,7 @@ export async function resolveTrainingConfig(
     problems.push(
       new InputError('config-value', `${String(issue.path[0])} has a value that is not allowed`, {
         ...placeOf(entry),
-        found: quoteValue(entry?.value),
+        found: shown(entry?.value),
         expected: expectation(issue),
       }),
     );
@@ -63,6 +63,11 @@ function isKnown(entry: Entry, problems: InputError[]): boolean {
     }),
   );
   return false;
+}
+
+/** A value as messages show it; JSON has no name for NaN and the infinities. */
+function shown(value: unknown): string {
+  return typeof value === 'number' ? String(value) : quoteValue(value);
 }
 
 function placeOf(entry: Entry | undefined): { file?: string; line?: number } {
@@ -102,19 +107,7 @@ function scalarOf(text: string): unknown {
 }
 
 async function entriesOfFile(file: string, problems: InputError[]): Promise<Entry[]> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw explainSystemError(error, file);
-  }
-  if (text.length > MAX_CONFIG_BYTES) {
-    throw new InputError('config-too-large', 'a configuration file of this size is a mistake', {
-      file,
-      found: `${text.length} characters`,
-      expected: `at most ${MAX_CONFIG_BYTES}`,
-    });
-  }
+  const text = await textOf(file);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   for (const error of document.errors) {
@@ -132,15 +125,38 @@ async function entriesOfFile(file: string, problems: InputError[]): Promise<Entr
     );
     return [];
   }
-  return document.contents.items.map(({ key, value }) => {
+  return document.contents.items.flatMap(({ key, value }) => {
     const offset = isScalar(key) ? key.range?.[0] : undefined;
-    return {
-      key: isScalar(key) ? String(key.value) : quoteValue(key),
-      value: isScalar(value) ? value.value : (value as { toJSON(): unknown } | null)?.toJSON(),
-      file,
-      ...(offset === undefined ? {} : { line: lines.linePos(offset).line }),
-    };
+    const place = { file, ...(offset === undefined ? {} : { line: lines.linePos(offset).line }) };
+    const name = isScalar(key) ? String(key.value) : quoteValue(key);
+    try {
+      // Resolves aliases, and throws for one whose anchor is missing.
+      const plain: unknown = isNode(value) ? value.toJS(document) : value;
+      return [{ key: name, value: plain, ...place }];
+    } catch (error) {
+      problems.push(new InputError('config-yaml', (error as Error).message, place));
+      return [];
+    }
   });
+}
+
+async function textOf(file: string): Promise<string> {
+  const refuseAbove = (size: number, unit: string): void => {
+    if (size <= MAX_CONFIG_BYTES) return;
+    throw new InputError('config-too-large', 'a configuration file of this size is a mistake', {
+      file,
+      found: `${size} ${unit}`,
+      expected: `at most ${MAX_CONFIG_BYTES}`,
+    });
+  };
+  try {
+    refuseAbove((await stat(file)).size, 'bytes');
+    const text = await readFile(file, 'utf8');
+    refuseAbove(text.length, 'characters');
+    return text;
+  } catch (error) {
+    throw explainSystemError(error, file);
+  }
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

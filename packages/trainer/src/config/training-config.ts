@@ -11,7 +11,7 @@ export const trainingConfigSchema = z.strictObject({
   selection: z.enum(SELECTION_RULES).default('quantile').describe('rule that selects the tokens'),
   spanUnit: z.enum(['window', 'sentence']).default('window').describe('selection=span: what to average over'),
   spanWindow: count(1)
-    .refine((n) => n % 2 === 1, 'must be odd')
+    .refine((n) => n % 2 === 1, 'an odd number')
     .default(5)
     .describe('selection=span: window width in tokens'),
   beta: z.number().gt(0).default(0.1).describe('strength of the pull towards the reference'),
@@ -34,7 +34,7 @@ export const trainingConfigSchema = z.strictObject({
   gradientAccumulationSteps: count(1).default(1).describe('passes in one optimiser step'),
   epochs: z.number().gt(0).default(1).describe('passes over the training pairs'),
   maxSteps: count(-1)
-    .refine((n) => n !== 0, 'must be -1 (off) or at least 1')
+    .refine((n) => n !== 0, '-1 (off) or at least 1')
     .default(-1)
     .describe('optimiser steps; overrides epochs; -1 is off'),
   shuffle: z
