@@ -8,7 +8,6 @@ import {
   type PairMask,
 } from '../src/loss/preference-loss.js';
 import type { PairLogps } from '../src/selection/alignment-score.js';
-import { learningRateAt } from '../src/optimisation/learning-rate.js';
 
 const options = (change: Partial<LossOptions> = {}): LossOptions => ({
   type: 'sigmoid',
@@ -103,19 +102,5 @@ describe('preferenceLoss', () => {
     };
     check('policyChosen', result.chosenGradient);
     check('policyRejected', result.rejectedGradient);
-  });
-});
-
-describe('learningRateAt', () => {
-  const schedule = { peak: 2, warmupSteps: 4, totalSteps: 12 };
-  it('warms up from 0 and then follows its type', () => {
-    expect([0, 1, 4].map((s) => learningRateAt(s, { ...schedule, type: 'linear' }))).toEqual([0, 0.5, 2]);
-    expect(learningRateAt(8, { ...schedule, type: 'linear' })).toBe(1);
-    expect(learningRateAt(8, { ...schedule, type: 'cosine' })).toBeCloseTo(1, 12);
-    expect(learningRateAt(11, { ...schedule, type: 'constant' })).toBe(2);
-    expect(learningRateAt(12, { ...schedule, type: 'cosine' })).toBeCloseTo(0, 12);
-  });
-  it('starts at its peak without warm-up', () => {
-    expect(learningRateAt(0, { peak: 2, warmupSteps: 0, totalSteps: 10, type: 'linear' })).toBe(2);
   });
 });

@@ -6,7 +6,7 @@ export type LrSchedule = (typeof LR_SCHEDULES)[number];
 /**
  * The learning rate of an optimiser step.
  * @param step 0-based; during warm-up the rate is step / warmupSteps of its peak, so the first step's is 0.
- * @param totalSteps the schedule ends at 0 there (linear, cosine).
+ * @param totalSteps the schedule ends at 0 there (linear, cosine), as in transformers' optimization.py.
  */
 export function learningRateAt(
   step: number,
@@ -15,7 +15,7 @@ export function learningRateAt(
   const { peak, type, warmupSteps, totalSteps } = schedule;
   if (step < warmupSteps) return (peak * step) / Math.max(1, warmupSteps);
   if (type === 'constant') return peak;
-  const done = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
-  if (type === 'linear') return peak * Math.max(0, 1 - done);
-  return peak * Math.max(0, 0.5 * (1 + Math.cos(Math.PI * done)));
+  const decaySteps = Math.max(1, totalSteps - warmupSteps);
+  if (type === 'linear') return peak * Math.max(0, (totalSteps - step) / decaySteps);
+  return peak * Math.max(0, 0.5 * (1 + Math.cos((Math.PI * (step - warmupSteps)) / decaySteps)));
 }

@@ -58,7 +58,8 @@ export class SelectionHistory {
       const length = at + 8 <= block.length ? view.getUint32(at + 4, true) : Infinity;
       if (at + 8 + length > block.length)
         throw new RangeError(`the block ends inside the entry at byte ${at}`);
-      history.bits.set(view.getUint32(at, true), block.slice(at + 8, at + 8 + length));
+      // A copy: a Buffer's own slice would keep the whole block in memory.
+      history.bits.set(view.getUint32(at, true), new Uint8Array(block.subarray(at + 8, at + 8 + length)));
       history.bytes += length;
       at += 8 + length;
     }
