@@ -69,8 +69,12 @@ async function* wholeLines(path: string): AsyncGenerator<{ text: string; value: 
     } catch {
       continue;
     }
-    if (value !== null && typeof value === 'object' && typeof (value as MetricsLine).step === 'number') {
-      yield { text, value: value as MetricsLine };
-    }
+    if (isMetricsLine(value)) yield { text, value };
   }
+}
+
+function isMetricsLine(value: unknown): value is MetricsLine {
+  if (value === null || typeof value !== 'object') return false;
+  const { split, step } = value as Partial<MetricsLine>;
+  return typeof step === 'number' && (split === 'train' || split === 'eval');
 }

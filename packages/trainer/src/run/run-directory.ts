@@ -11,12 +11,14 @@ import {
   explainSystemError,
   publishBytes,
   quoteValue,
+  removeTemporaries,
   sha256,
 } from '@selective-dpo/foundation';
 import { stringify } from 'yaml';
 import type { TrainingConfig } from '../config/training-config.js';
 
 const RUN_FILE = 'run.json';
+const CONFIG_FILE = 'config.yaml';
 
 /** Settings that change no value of a run, so that a resumed run may have others. */
 const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit']);
@@ -36,9 +38,11 @@ export function runFingerprint(identity: RunIdentity): string {
 }
 
 /**
- * Makes the folder of a new run, or checks that an existing one is this run.
+ * Makes the folder of a new run, or checks that an existing one is this run and removes what a killed one left
+ * half-written.
  * @returns whether the folder holds an earlier part of this run.
- * @throws InputError `run-exists`, `folder-in-use`; InputErrors naming each setting that differs.
+ * @throws InputError `run-exists`, `folder-in-use`, `not-a-folder`, `run-damaged`; InputErrors naming each setting that
+ *   differs.
  */
 export async function prepareRunDirectory(
   directory: string,
@@ -48,14 +52,7 @@ export async function prepareRunDirectory(
   try {
     await mkdir(directory, { recursive: true });
     const names = (await readdir(directory)).filter((name) => !name.startsWith('.'));
-    if (names.length > 0 && !names.includes(RUN_FILE)) {
-      throw new InputError('folder-in-use', 'the folder is not empty and holds no run', {
-        file: directory,
-        found: names.slice(0, 3).join(', '),
-        expected: 'a new or empty folder',
-        hint: 'choose another --out',
-      });
-    }
+    refuseForeignFolder(names, directory);
     if (names.length > 0) {
       if (!resume) {
         throw new InputError('run-exists', 'the folder already holds a run', {
@@ -64,14 +61,35 @@ export async function prepareRunDirectory(
         });
       }
       refuseOtherRun(await readRunFile(join(directory, RUN_FILE)), identity, directory);
-      return true;
+      await removeTemporaries(directory);
+    } else {
+      // First, so that a kill behind it leaves a run to go on with and not a folder that is refused.
+      await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
     }
-    await publishBytes(join(directory, 'config.yaml'), stringify(identity.config));
-    await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
-    return false;
+    if (!names.includes(CONFIG_FILE)) {
+      await publishBytes(join(directory, CONFIG_FILE), stringify(identity.config));
+    }
+    return names.length > 0;
   } catch (error) {
+    // Of mkdir, for a file in the folder's place.
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      throw new InputError('not-a-folder', 'is not a folder', {
+        file: directory,
+        hint: 'choose another --out',
+      });
+    }
     throw explainSystemError(error, directory);
   }
+}
+
+function refuseForeignFolder(names: readonly string[], directory: string): void {
+  if (names.length === 0 || names.includes(RUN_FILE)) return;
+  throw new InputError('folder-in-use', 'the folder is not empty and holds no run', {
+    file: directory,
+    found: names.slice(0, 3).join(', '),
+    expected: 'a new or empty folder',
+    hint: 'choose another --out',
+  });
 }
 
 async function readRunFile(file: string): Promise<Record<string, unknown>> {

@@ -1,0 +1,190 @@
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { describe, expect, it } from 'vitest';
+import { resolveTrainingConfig } from '../src/config/resolve-config.js';
+import { trainingConfigSchema, type TrainingConfig } from '../src/config/training-config.js';
+import { prepareRunDirectory, runFingerprint, type RunIdentity } from '../src/run/run-directory.js';
+import { freshFolder } from './fresh-folder.js';
+import { codesOf, refusalOf } from './refusal.js';
+
+const identity = (
+  config: Partial<TrainingConfig> = {},
+  change: Partial<Omit<RunIdentity, 'config'>> = {},
+): RunIdentity => ({
+  policySha256: 'a'.repeat(64),
+  cacheManifestSha256: 'b'.repeat(64),
+  engine: { name: 'wasm', precision: 'fp32', tfjs: '4.22.0' },
+  ...change,
+  config: { ...trainingConfigSchema.parse({}), ...config },
+});
+
+/** A folder in which a run with the given settings was begun. */
+async function begun(run = identity()): Promise<string> {
+  const folder = join(await freshFolder(), 'run');
+  expect(await prepareRunDirectory(folder, run, false)).toBe(false);
+  return folder;
+}
+
+describe('a new run', () => {
+  it.each([false, true])('makes its folder and describes itself, with resume %s', async (resume) => {
+    const folder = join(await freshFolder(), 'deep', 'run');
+    expect(await prepareRunDirectory(folder, identity({ keep: 0.3 }), resume)).toBe(false);
+    expect((await readdir(folder)).sort()).toEqual(['config.yaml', 'run.json']);
+    expect(JSON.parse(await readFile(join(folder, 'run.json'), 'utf8'))).toEqual(identity({ keep: 0.3 }));
+  });
+
+  it('leaves a configuration that resolves to itself', async () => {
+    const config = await resolveTrainingConfig(undefined, ['keep=0.3', 'learningRate=1e-6', 'seed=7']);
+    const folder = await begun({ ...identity(), config });
+    const file = join(folder, 'config.yaml');
+    expect(parse(await readFile(file, 'utf8'))).toEqual(config);
+    expect(await resolveTrainingConfig(file, [])).toEqual(config);
+    expect(await resolveTrainingConfig(file, ['seed=8'])).not.toEqual(config);
+  });
+
+  it('takes an empty folder, and one with hidden files only', async () => {
+    const folder = await freshFolder();
+    await writeFile(join(folder, '.gitkeep'), '');
+    expect(await prepareRunDirectory(folder, identity(), false)).toBe(false);
+    expect(await readdir(folder)).toContain('run.json');
+  });
+
+  it.each([false, true])('refuses a folder that holds other things, with resume %s', async (resume) => {
+    const folder = await freshFolder();
+    await writeFile(join(folder, 'thesis.tex'), 'x');
+    const problems = await refusalOf(() => prepareRunDirectory(folder, identity(), resume));
+    expect(problems).toMatchObject([
+      { code: 'folder-in-use', details: { file: folder, found: 'thesis.tex' } },
+    ]);
+    expect(await readdir(folder)).toEqual(['thesis.tex']);
+  });
+
+  it('refuses a file in the place of its folder, or above it', async () => {
+    const file = join(await freshFolder(), 'file');
+    await writeFile(file, 'x');
+    for (const place of [file, join(file, 'run')]) {
+      const problems = await refusalOf(() => prepareRunDirectory(place, identity(), false));
+      expect(problems).toMatchObject([{ code: 'not-a-folder', details: { file: place } }]);
+    }
+    expect(await readFile(file, 'utf8')).toBe('x');
+  });
+});
+
+describe('a folder that holds a run', () => {
+  it('is refused without resume, and says how to go on', async () => {
+    const folder = await begun();
+    const [problem] = await refusalOf(() => prepareRunDirectory(folder, identity(), false));
+    expect(problem).toMatchObject({ code: 'run-exists', details: { file: folder } });
+    expect(problem!.details.hint).toContain('--resume');
+  });
+
+  it('is gone on with when nothing differs', async () => {
+    const folder = await begun();
+    await mkdir(join(folder, 'checkpoints'));
+    expect(await prepareRunDirectory(folder, identity(), true)).toBe(true);
+  });
+
+  it('is refused for other settings, each named with both values', async () => {
+    const folder = await begun();
+    const wanted = identity({ keep: 0.5, loss: 'ipo', seed: 0 }, { policySha256: 'c'.repeat(64) });
+    const problems = await refusalOf(() => prepareRunDirectory(folder, wanted, true));
+    expect(
+      problems.map(({ code, details: { field, found, expected } }) => [code, field, found, expected]),
+    ).toEqual(
+      expect.arrayContaining([
+        ['run-differs', 'config.keep', '0.5', '0.4'],
+        ['run-differs', 'config.loss', '"ipo"', '"sigmoid"'],
+        ['run-differs', 'policySha256', `"${'c'.repeat(64)}"`, `"${'a'.repeat(64)}"`],
+      ]),
+    );
+    expect(problems).toHaveLength(3);
+  });
+
+  it('is refused for another cache or another engine, and for an engine’s figure that came or went', async () => {
+    const folder = await begun();
+    const fields = async (change: Partial<RunIdentity>) =>
+      (await refusalOf(() => prepareRunDirectory(folder, identity({}, change), true))).map(
+        ({ details: { field, found, expected } }) => [field, found, expected],
+      );
+    expect(await fields({ cacheManifestSha256: 'x' })).toEqual([
+      ['cacheManifestSha256', '"x"', `"${'b'.repeat(64)}"`],
+    ]);
+    expect(await fields({ engine: { name: 'cpu', precision: 'fp32', simd: 'yes' } })).toEqual([
+      ['engine.name', '"cpu"', '"wasm"'],
+      ['engine.tfjs', 'nothing', '"4.22.0"'],
+      ['engine.simd', '"yes"', 'nothing'],
+    ]);
+  });
+
+  it('may be gone on with under another saveEvery and saveTotalLimit, which change no value', async () => {
+    const folder = await begun();
+    const wanted = identity({ saveEvery: 3, saveTotalLimit: 9 });
+    expect(await prepareRunDirectory(folder, wanted, true)).toBe(true);
+    expect(runFingerprint(wanted)).toBe(runFingerprint(identity()));
+  });
+
+  it.each(['', '{"config":', 'null', '7'])('is refused when its description is %j', async (text) => {
+    const folder = await begun();
+    await writeFile(join(folder, 'run.json'), text);
+    expect(codesOf(await refusalOf(() => prepareRunDirectory(folder, identity(), true)))).toEqual([
+      'run-damaged',
+    ]);
+  });
+
+  it('is refused when its description is of something else', async () => {
+    const folder = await begun();
+    await writeFile(join(folder, 'run.json'), '{"name":"an npm package"}');
+    const problems = await refusalOf(() => prepareRunDirectory(folder, identity(), true));
+    expect(new Set(codesOf(problems))).toEqual(new Set(['run-differs']));
+    expect(problems.map(({ details }) => details.field)).toEqual(
+      expect.arrayContaining(['name', 'policySha256', 'config.keep']),
+    );
+  });
+
+  it('is refused when its description is a folder', async () => {
+    const folder = await begun();
+    await rm(join(folder, 'run.json'));
+    await mkdir(join(folder, 'run.json'));
+    expect(codesOf(await refusalOf(() => prepareRunDirectory(folder, identity(), true)))).toEqual([
+      'is-a-folder',
+    ]);
+  });
+
+  it('gets its configuration again when a kill came before that was written', async () => {
+    const folder = await begun();
+    const text = await readFile(join(folder, 'config.yaml'), 'utf8');
+    await rm(join(folder, 'config.yaml'));
+    expect(await prepareRunDirectory(folder, identity(), true)).toBe(true);
+    expect(await readFile(join(folder, 'config.yaml'), 'utf8')).toBe(text);
+  });
+
+  it('loses what a killed run had half-written, and nothing else', async () => {
+    const folder = await begun();
+    await mkdir(join(folder, '.final.123.tmp'));
+    await mkdir(join(folder, '.notes'));
+    await writeFile(join(folder, 'notes.tmp'), '');
+    await prepareRunDirectory(folder, identity(), true);
+    expect((await readdir(folder)).sort()).toEqual(['.notes', 'config.yaml', 'notes.tmp', 'run.json']);
+  });
+});
+
+describe('runFingerprint', () => {
+  it('differs for every setting that may change a value, and for policy, cache and engine', () => {
+    const own = runFingerprint(identity());
+    const others = [
+      ...[identity({ keep: 0.41 }), identity({ seed: 1 }), identity({ microBatchTokens: 4095 })],
+      ...[identity({}, { policySha256: 'x' }), identity({}, { cacheManifestSha256: 'x' })],
+      identity({}, { engine: { name: 'wasm', precision: 'fp32', tfjs: '4.23.0' } }),
+    ].map(runFingerprint);
+    expect(new Set([own, ...others]).size).toBe(others.length + 1);
+  });
+
+  it('does not depend on the order of keys', () => {
+    const { config, engine, ...rest } = identity();
+    const reversed = (value: object) => Object.fromEntries(Object.entries(value).reverse());
+    const other = { engine: reversed(engine), config: reversed(config), ...rest } as unknown as RunIdentity;
+    expect(JSON.stringify(other)).not.toBe(JSON.stringify(identity()));
+    expect(runFingerprint(other)).toBe(runFingerprint(identity()));
+  });
+});
