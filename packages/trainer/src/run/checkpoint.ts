@@ -3,7 +3,7 @@
  * trainer's state beside it. Published as one folder; every file's digest stands in the state, and is checked
  * before anything is restored, so that a resumed run is bit-equal to an unbroken one or refused.
  */
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   InputError,
@@ -11,6 +11,7 @@ import {
   explainSystemError,
   publishDirectory,
   quoteValue,
+  removeTemporaries,
   resolveInside,
   sha256,
   sha256OfFile,
@@ -30,6 +31,10 @@ import { SelectionHistory } from '../selection/selection-history.js';
 const STATE_FILE = 'trainer-state.json';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const HISTORY_FILE = 'selection-history.bin';
+
+/** Files that a restore reads where they are there. */
+const RESTORED_FILES =
+  /^(config\.json|optimizer\.safetensors|selection-history\.bin|model.*\.safetensors(\.index\.json)?)$/;
 
 const stateSchema = z.strictObject({
   schemaVersion: z.literal(1),
@@ -55,7 +60,8 @@ export interface TrainingState {
 }
 
 /**
- * Publishes `checkpoints/step-N` and removes older ones beyond `keepLast`.
+ * Publishes `checkpoints/step-N` and removes older ones beyond `keepLast`, and before that, for the room they take,
+ * those that a killed run left half-written.
  * @param policyDirectory where tokenizer files come from.
  * @throws InputError `disk-full`, …
  */
@@ -69,6 +75,12 @@ export async function writeCheckpoint(
   }: { runFingerprint: string; policyDirectory: string; keepLast: number },
 ): Promise<string> {
   const directory = join(checkpoints, `step-${state.step}`);
+  try {
+    await mkdir(checkpoints, { recursive: true });
+    await removeTemporaries(checkpoints);
+  } catch (error) {
+    throw explainSystemError(error, checkpoints);
+  }
   await publishDirectory(directory, async (temporary) => {
     await writeModelDirectory(temporary, {
       config: state.model.config.raw as JsonObject,
@@ -116,7 +128,7 @@ export interface VerifiedCheckpoint {
 
 /**
  * Checks a checkpoint's state and the digest of every file.
- * @throws InputError `checkpoint-damaged`, `checkpoint-other-run`.
+ * @throws InputError `checkpoint-damaged`, `checkpoint-other-run`, `path-outside-folder`, `file-not-found`.
  */
 export async function verifyCheckpoint(
   directory: string,
@@ -124,6 +136,7 @@ export async function verifyCheckpoint(
 ): Promise<VerifiedCheckpoint> {
   const file = join(directory, STATE_FILE);
   const state = parseState(await readText(file), file);
+  await refuseUnlisted(directory, state);
   for (const [name, digest] of Object.entries(state.files)) {
     const path = resolveInside(directory, name, file);
     if ((await sha256OfFile(path)) !== digest) {
@@ -141,6 +154,18 @@ export async function verifyCheckpoint(
     );
   }
   return { directory, step: state.step, pairsSeen: state.pairsSeen };
+}
+
+/** A file that is read must be one whose digest is checked. */
+async function refuseUnlisted(directory: string, state: CheckpointState): Promise<void> {
+  const read = (await readdir(directory)).filter((name) => RESTORED_FILES.test(name));
+  const unlisted = [OPTIMIZER_FILE, HISTORY_FILE, ...read].find((name) => !Object.hasOwn(state.files, name));
+  if (unlisted === undefined) return;
+  throw damaged(
+    join(directory, unlisted),
+    `a file that ${STATE_FILE} does not name`,
+    'only files that were written with the checkpoint',
+  );
 }
 
 /** Restores a verified checkpoint onto the current engine. The receiver owns what it holds. */
