@@ -2,13 +2,14 @@
 import type { CacheReader } from '@selective-dpo/data';
 import type { CausalLM } from '@selective-dpo/model';
 import { batchMetrics, type Metrics } from './step/batch-metrics.js';
-import { evaluateBatch, type MicroBatching, type Objective } from './step/selective-step.js';
+import { evaluateBatch, type CachedPair, type MicroBatching, type Objective } from './step/selective-step.js';
 
 /** Pairs whose selection is computed together (it matters for rule `batch` only) and held in memory. */
 const PAIRS_AT_ONCE = 64;
 
 /**
- * Means over the pairs `rows` of the cache; memory does not grow with their number.
+ * The figures of the pairs `rows` of the cache as if they were one batch; memory does not grow with their number, so
+ * percentiles of thresholds are means over {@link PAIRS_AT_ONCE} pairs each.
  * @param signal stops between batches.
  */
 export async function evaluate(
@@ -19,16 +20,27 @@ export async function evaluate(
   micro: MicroBatching,
   signal?: AbortSignal,
 ): Promise<Metrics> {
-  const sums = new Map<string, { total: number; pairs: number }>();
+  const means = new Map<string, { total: number; weight: number }>();
+  let kept = 0;
   for (let begin = 0; begin < rows.length; begin += PAIRS_AT_ONCE) {
     signal?.throwIfAborted();
     const indices = [...rows.subarray(begin, begin + PAIRS_AT_ONCE)];
     const pairs = await Promise.all(indices.map(async (index) => ({ index, row: await cache.row(index) })));
-    const outcomes = await evaluateBatch(model, pairs, objective, micro);
-    for (const [name, value] of Object.entries(batchMetrics(outcomes, objective.loss.beta))) {
-      const sum = sums.get(name) ?? { total: 0, pairs: 0 };
-      sums.set(name, { total: sum.total + value * pairs.length, pairs: sum.pairs + pairs.length });
+    const metrics = batchMetrics(await evaluateBatch(model, pairs, objective, micro), objective.loss.beta);
+    for (const [name, value] of Object.entries(metrics)) {
+      const mean = means.get(name) ?? { total: 0, weight: 0 };
+      const weight = weightOf(name, metrics, pairs);
+      means.set(name, { total: mean.total + value * weight, weight: mean.weight + weight });
     }
+    kept += metrics['selection/tokens']!;
   }
-  return Object.fromEntries([...sums].map(([name, { total, pairs }]) => [name, total / pairs]));
+  const figures = Object.fromEntries([...means].map(([name, { total, weight }]) => [name, total / weight]));
+  return 'selection/tokens' in figures ? { ...figures, 'selection/tokens': kept } : figures;
+}
+
+/** What a figure of a batch is a mean over: its pairs, or for shares of tokens those tokens. */
+function weightOf(name: string, metrics: Metrics, pairs: readonly CachedPair[]): number {
+  if (name === 'selection/overlap_random') return Math.max(1, metrics['selection/tokens']!);
+  if (name !== 'selection/kept_fraction') return pairs.length;
+  return pairs.reduce((sum, { row }) => sum + row.chosenIds.length + row.rejectedIds.length, 0);
 }

@@ -170,16 +170,13 @@ class TrainingRun {
     const { totalSteps } = this.order;
     const meter = new ProgressMeter('train', 'steps', totalSteps, this.state.step);
     if (this.state.step === 0) await this.evaluateNow();
-    let next = this.state.step < totalSteps ? this.pairsOfStep(this.state.step) : undefined;
+    let next = this.readAhead(this.state.step);
     while (next !== undefined) {
       if (this.options.signal?.aborted === true) await this.stop();
       const waited = performance.now();
       const pairs = await next;
       const dataSeconds = (performance.now() - waited) / 1000;
-      const step = this.state.step;
-      next = step + 1 < totalSteps ? this.pairsOfStep(step + 1) : undefined;
-      // Awaited at the top of the next turn; until then a failure must not count as unhandled.
-      next?.catch(() => undefined);
+      next = this.readAhead(this.state.step + 1);
       const metrics = await this.takeStep(pairs, dataSeconds);
       this.options.listener?.(meter.advance(1, { loss: metrics['loss']!, 'tokens/s': metrics['tokens/s']! }));
       await this.afterStep();
@@ -274,6 +271,14 @@ class TrainingRun {
         hint: 'lower learningRate or beta, or check the policy’s weights',
       },
     );
+  }
+
+  /** The pairs of a step that is there, on their way; a failure counts when they are awaited, if they ever are. */
+  private readAhead(step: number): Promise<CachedPair[]> | undefined {
+    if (step >= this.order.totalSteps) return undefined;
+    const pairs = this.pairsOfStep(step);
+    pairs.catch(() => undefined);
+    return pairs;
   }
 
   private async pairsOfStep(step: number): Promise<CachedPair[]> {
