@@ -1,5 +1,5 @@
 /** Held-out evaluation: the same figures as in training, without gradients, over rows that are never trained on. */
-import type { CacheReader } from '@selective-dpo/data';
+import type { CacheRow } from '@selective-dpo/data';
 import type { CausalLM } from '@selective-dpo/model';
 import { batchMetrics, type Metrics } from './step/batch-metrics.js';
 import { evaluateBatch, type CachedPair, type MicroBatching, type Objective } from './step/selective-step.js';
@@ -14,7 +14,7 @@ const PAIRS_AT_ONCE = 64;
  */
 export async function evaluate(
   model: CausalLM,
-  cache: CacheReader,
+  cache: { row(index: number): Promise<CacheRow> },
   rows: Uint32Array,
   objective: Objective,
   micro: MicroBatching,

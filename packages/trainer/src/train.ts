@@ -10,7 +10,7 @@ import {
   mixSeeds,
   type ProgressListener,
 } from '@selective-dpo/foundation';
-import { CacheReader, splitRows } from '@selective-dpo/data';
+import { CacheReader, splitRows, type CacheRow } from '@selective-dpo/data';
 import { AdamW, CausalLM, clipFactor, globalNorm, openEngine, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
 import { evaluate } from './evaluate.js';
@@ -233,7 +233,8 @@ class TrainingRun {
   private async evaluateNow(): Promise<void> {
     if (this.evalRows.length === 0) return;
     const { model, step } = this.state;
-    const metrics = await evaluate(model, this.cache, this.evalRows, this.objective(0), this.micro);
+    const checked = { row: (index: number) => this.row(index) };
+    const metrics = await evaluate(model, checked, this.evalRows, this.objective(0), this.micro);
     this.lastMetrics.eval = metrics;
     await this.log.append({ split: 'eval', step, ...metrics });
     this.notice(
@@ -282,14 +283,16 @@ class TrainingRun {
   }
 
   private async pairsOfStep(step: number): Promise<CachedPair[]> {
-    const { vocabSize } = this.state.model.config;
     return Promise.all(
-      this.order.rowsOfStep(step).map(async (index) => {
-        const row = await this.cache.row(index);
-        this.policy.refuseUnknownIds(row, vocabSize);
-        return { index, row };
-      }),
+      this.order.rowsOfStep(step).map(async (index) => ({ index, row: await this.row(index) })),
     );
+  }
+
+  /** A row of the cache, every id of which the policy has. */
+  private async row(index: number): Promise<CacheRow> {
+    const row = await this.cache.row(index);
+    this.policy.refuseUnknownIds(row, this.state.model.config.vocabSize);
+    return row;
   }
 
   private objective(step: number): Objective {

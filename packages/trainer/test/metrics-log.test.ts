@@ -33,7 +33,7 @@ async function reopened(text: string, step: number) {
 }
 
 describe('MetricsLog.append', () => {
-  it('has the line on disk when it returns, before the log is closed', async () => {
+  it('has the line in the file when it returns, before the log is closed', async () => {
     const file = join(await freshFolder(), 'metrics.jsonl');
     const log = await MetricsLog.open(file, 0);
     for (const [i, each] of RUN.entries()) {

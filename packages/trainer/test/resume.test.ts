@@ -10,10 +10,10 @@ import { figuresOf, newRunFolder, runWith, weightsOf, writeRunInputs, type RunIn
 
 const STEPS = 6;
 
-/** Random selection and held-out pairs, so that every source of chance takes part. */
+/** Two epochs, random selection and held-out pairs, so that every state and source of chance takes part. */
 const CONFIG: Partial<TrainingConfig> = {
   ...{ selection: 'random', evalFraction: 0.2, evalEvery: 2, maxSteps: STEPS },
-  ...{ warmupSteps: 2, weightDecay: 0.1 },
+  ...{ batchSize: 8, warmupSteps: 2, weightDecay: 0.1 },
 };
 
 let engine: Engine;
@@ -25,6 +25,7 @@ beforeAll(async () => {
   engine = await openEngine('wasm');
   inputs = await writeRunInputs();
   whole = (await runWith(inputs, { config: CONFIG })).folder;
+  expect((await figuresOf(whole)).at(-2)).toHaveProperty('selection/overlap_previous');
 });
 
 /** Runs until `steps` steps of this process are done, and is interrupted there. */
