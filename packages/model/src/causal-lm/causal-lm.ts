@@ -9,6 +9,7 @@ import { disposeGroup, groupTensors } from './attention.js';
 import {
   decoderLayerBackward,
   decoderLayerForward,
+  decoderLayerOutput,
   type LayerContext,
   type SavedLayer,
 } from './decoder-layer.js';
@@ -92,7 +93,7 @@ export class CausalLM {
         let x = this.embed(batch);
         for (let i = 0; i < this.config.numHiddenLayers; i++) {
           const before = x;
-          x = tf.tidy(() => decoderLayerForward(before, this.parameters.layer(i), context).y);
+          x = decoderLayerOutput(before, this.parameters.layer(i), context);
           before.dispose();
         }
         return headLogps(this.finalHidden(x, batch), this.headWeight, batch.targetIds).logps;
@@ -190,7 +191,7 @@ class BackwardPass {
         this.x = y;
       } else {
         this.activations.push({ input });
-        this.x = tf.tidy(() => decoderLayerForward(input, this.model.parameters.layer(i), this.context).y);
+        this.x = decoderLayerOutput(input, this.model.parameters.layer(i), this.context);
       }
     }
   }
@@ -312,7 +313,7 @@ function scatterRows(dRows: tf.Tensor2D, kept: Int32Array, batch: PackedBatch): 
     responses = Math.max(responses, response + 1);
   }
   const zeroRow = kept.length;
-  const sources = Array.from({ length: responses }, () => new Int32Array(batch.tokens).fill(zeroRow));
+  const sources = Array.from({ length: responses }, () => new Int32Array(batch.rows).fill(zeroRow));
   kept.forEach((target, i) => {
     sources[responseOf[target]!]![batch.headRows[target]!] = i;
   });
@@ -340,6 +341,6 @@ function disposeActivation(activation: Activation): void {
   const { saved } = activation;
   for (const tensor of [saved.x, saved.context, saved.middle, saved.gateUp]) tensor.dispose();
   for (const part of saved.attention) {
-    for (const tensor of [part.q, part.k, part.v, part.probabilities]) tensor.dispose();
+    for (const tensor of [part.q, part.k, part.v, ...part.probabilities]) tensor.dispose();
   }
 }

@@ -63,13 +63,33 @@ export function decoderLayerForward(
   parameters: LayerParameters,
   context: LayerContext,
 ): { y: tf.Tensor2D; saved: SavedLayer } {
-  const { shape, epsilon, groups } = context;
   const { q, k, v } = projectQueryKeyValue(x, parameters, context);
-  const parts = groups.map((group) => attentionForward(q, k, v, group, shape));
-  const attended = concatRows(parts.map((part) => part.output));
-  const { middle, gateUp, y } = afterAttention(x, attended, parameters, epsilon);
-  const attention = parts.map((part) => part.saved);
+  const parts = context.groups.map((group) => attentionForward(q, k, v, group, context.shape, true));
+  const attended = concatRows(
+    parts.map((part) => part.output),
+    x.shape[0],
+  );
+  const { middle, gateUp, y } = afterAttention(x, attended, parameters, context.epsilon);
+  const attention = parts.map((part) => part.saved!);
   return { y, saved: { x, attention, context: attended, middle, gateUp } };
+}
+
+/** The same [N, D] → [N, D], bit for bit, where no backward pass follows: only the output outlives each part. */
+export function decoderLayerOutput(
+  x: tf.Tensor2D,
+  parameters: LayerParameters,
+  context: LayerContext,
+): tf.Tensor2D {
+  return tf.tidy(() => {
+    const attended = tf.tidy(() => {
+      const { q, k, v } = projectQueryKeyValue(x, parameters, context);
+      return concatRows(
+        context.groups.map((group) => attentionForward(q, k, v, group, context.shape, false).output),
+        x.shape[0],
+      );
+    });
+    return afterAttention(x, attended, parameters, context.epsilon).y;
+  });
 }
 
 /** Rotated queries [N, heads, headDim] and keys, and values, [N, kvHeads, headDim], of a layer's input [N, D]. */
@@ -171,14 +191,26 @@ function attentionPartBackward(
     return attentionBackward(saved.attention[i]!, own, group, shape);
   });
   const dQueryKey = tf.concat2d(
-    [concatRows(parts.map((part) => part.dq)), concatRows(parts.map((part) => part.dk))],
+    [
+      concatRows(
+        parts.map((part) => part.dq),
+        n,
+      ),
+      concatRows(
+        parts.map((part) => part.dk),
+        n,
+      ),
+    ],
     1,
   );
   const dUnrotated = applyRotaryGradient(tf.reshape(dQueryKey, [n, heads + kvHeads, headDim]), rotary);
   const dJoint = tf.concat2d(
     [
       tf.reshape(dUnrotated, [n, (heads + kvHeads) * headDim]) as tf.Tensor2D,
-      concatRows(parts.map((part) => part.dv)),
+      concatRows(
+        parts.map((part) => part.dv),
+        n,
+      ),
     ],
     1,
   );
@@ -205,6 +237,9 @@ function linearGradient(x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tensor1D |
   };
 }
 
-function concatRows(parts: tf.Tensor2D[]): tf.Tensor2D {
-  return parts.length === 1 ? parts[0]! : tf.concat2d(parts, 0);
+/** The groups' rows one below the other, then zeros up to `rows`. */
+function concatRows(parts: tf.Tensor2D[], rows: number): tf.Tensor2D {
+  const missing = rows - parts.reduce((sum, part) => sum + part.shape[0], 0);
+  const all = missing === 0 ? parts : [...parts, tf.zeros([missing, parts[0]!.shape[1]]) as tf.Tensor2D];
+  return all.length === 1 ? all[0]! : tf.concat2d(all, 0);
 }

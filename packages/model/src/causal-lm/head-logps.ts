@@ -7,14 +7,19 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { matMul } from './matmul.js';
+import { upTo } from './packed-batch.js';
 import { scope } from './scope.js';
 
 /** Logits held at one time, in scalars (64 MB of float32). */
 const MAX_LOGITS = 1 << 24;
 
+/** Kept rows are filled up to a multiple of this. */
+const ROW_MULTIPLE = 64;
+
 /** Rows of a chunk for a vocabulary of `vocabSize`. */
 export function headChunkRows(vocabSize: number): number {
-  return Math.max(1, Math.floor(MAX_LOGITS / vocabSize));
+  const rows = Math.max(1, Math.floor(MAX_LOGITS / vocabSize));
+  return rows < ROW_MULTIPLE ? rows : rows - (rows % ROW_MULTIPLE);
 }
 
 /**
@@ -73,23 +78,43 @@ export function headLogpsGradient(
 ): { kept: Int32Array; dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } | undefined {
   const kept = Int32Array.from(coefficients.keys()).filter((row) => coefficients[row] !== 0);
   if (kept.length === 0) return undefined;
+  const { rows, c } = filledUp(kept, coefficients);
   const sums = scope(() => {
     const dHidden: tf.Tensor2D[] = [];
     let dWeight: tf.Tensor2D | undefined;
-    for (let begin = 0; begin < kept.length; begin += chunkRows) {
+    for (let begin = 0; begin < rows.length; begin += chunkRows) {
       const before = dWeight;
-      const rows = kept.subarray(begin, begin + chunkRows);
+      const own = rows.subarray(begin, begin + chunkRows);
       const chunk = scope(() => {
-        const own = chunkBackward(hidden, weight, targets, logSumExp, coefficients, rows);
-        return before === undefined ? own : { ...own, dWeight: tf.add(before, own.dWeight) as tf.Tensor2D };
+        const part = chunkBackward(
+          hidden,
+          weight,
+          targets,
+          logSumExp,
+          own,
+          c.subarray(begin, begin + chunkRows),
+        );
+        return before === undefined
+          ? part
+          : { ...part, dWeight: tf.add(before, part.dWeight) as tf.Tensor2D };
       });
       before?.dispose();
       dWeight = chunk.dWeight;
       dHidden.push(chunk.dHidden);
     }
-    return { dHidden: tf.concat2d(dHidden, 0), dWeight: dWeight! };
+    const all = tf.concat2d(dHidden, 0);
+    return { dHidden: tf.slice2d(all, [0, 0], [kept.length, -1]), dWeight: dWeight! };
   });
   return { kept, ...sums };
+}
+
+/** Rows and coefficients, filled up with coefficient 0 so that few different shapes arise (see GroupLimits). */
+function filledUp(kept: Int32Array, coefficients: Float32Array): { rows: Int32Array; c: Float32Array } {
+  const rows = new Int32Array(upTo(kept.length, ROW_MULTIPLE)).fill(kept[0]!);
+  rows.set(kept);
+  const c = new Float32Array(rows.length);
+  kept.forEach((row, i) => (c[i] = coefficients[row]!));
+  return { rows, c };
 }
 
 function chunkBackward(
@@ -97,8 +122,8 @@ function chunkBackward(
   weight: tf.Tensor2D,
   targets: Int32Array,
   logSumExp: tf.Tensor1D,
-  coefficients: Float32Array,
   rows: Int32Array,
+  coefficients: Float32Array,
 ): { dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } {
   const index = tf.tensor1d(rows, 'int32');
   const own = tf.gather(hidden, index);
@@ -108,10 +133,7 @@ function chunkBackward(
     rows.map((row) => targets[row]!),
     'int32',
   );
-  const c = tf.tensor2d(
-    Float32Array.from(rows, (row) => coefficients[row]!),
-    [rows.length, 1],
-  );
+  const c = tf.tensor2d(coefficients, [rows.length, 1]);
   // Not oneHot(…, 'float32'): the WebAssembly kernel then writes the bits of an integer 1.
   const oneHot = tf.cast(tf.oneHot(ids, weight.shape[0]), 'float32');
   const dLogits = tf.mul(tf.sub(oneHot, softmax), c) as tf.Tensor2D;

@@ -3,11 +3,12 @@
  * computed once for all its responses, a response sees the prompt and itself but no other response, and its
  * positions go on after the prompt. All sequences of a batch are packed into one [N] list of tokens without
  * any padding, so every linear layer works on real tokens only. Attention alone needs sequences side by side:
- * it runs over groups of sequences of like length, padded inside the group.
+ * it runs over groups of sequences of like length, padded inside the group, and over a long sequence alone, in tiles.
  *
  * Exact: a token's inputs and the keys it may see are those of the plain sequence prompt + response.
  */
 import type { TokenIds } from '@selective-dpo/foundation';
+import { cutIntoSegments, type AttentionSegment, type TileLimits } from './attention-tiles.js';
 
 /** A prompt of at least one token and its responses of at least one token each. */
 export interface SharedPromptSequence {
@@ -29,8 +30,8 @@ export interface AttentionGroup {
   padIndex: Int32Array;
   /** [rows] padded place of each packed row. */
   packIndex: Int32Array;
-  /** [size, T, T] 0 where a query may see a key, MASKED elsewhere. */
-  mask: Float32Array;
+  /** [size, T, T] 0 where a query may see a key, MASKED elsewhere; or the segments of one long sequence. */
+  seen: { mask: Float32Array } | { segments: AttentionSegment[] };
 }
 
 /** Where the log-probs of one response stand in the head's list of targets. */
@@ -45,16 +46,18 @@ export interface ResponseSpan {
 }
 
 export interface PackedBatch {
-  /** N, real tokens in the batch. */
+  /** Real tokens in the batch. */
   tokens: number;
+  /** N ≥ tokens: rows at the end are of token 0 and belong to no sequence; nothing reads them. */
+  rows: number;
   /** [N] */
   ids: Int32Array;
   /** [N] rotary positions. */
   positions: Int32Array;
   groups: AttentionGroup[];
-  /** [M] packed row whose output predicts each response token. */
+  /** [M] packed row whose output predicts each response token; filled up as the rows are, with row 0. */
   headRows: Int32Array;
-  /** [M] the response tokens to be predicted. */
+  /** [M] the response tokens to be predicted; filled up with token 0. */
   targetIds: Int32Array;
   spans: ResponseSpan[];
   sequences: number;
@@ -64,14 +67,32 @@ export interface PackedBatch {
 export const MASKED = -1e9;
 
 /** How sequences are put into attention groups; no value depends on it. */
-export interface GroupLimits {
+export interface GroupLimits extends TileLimits {
   /** Attention scores (size · T · T) in one group at most, unless one sequence alone has more. */
   maxScores: number;
-  /** Share of padded places in one group at most. */
+  /** Share of padded places in one group at most, before T is rounded up. */
   maxPadding: number;
+  /** T is a multiple of this: engines prepare a kernel for every new shape. */
+  lengthMultiple: number;
+  /** Packed rows are filled up to a multiple of this, for the same reason. */
+  rowMultiple: number;
+  /** Tokens from which on a sequence stands alone and is computed in tiles. */
+  tiledFrom: number;
 }
 
-const GROUP_LIMITS: GroupLimits = { maxScores: 1 << 22, maxPadding: 0.125 };
+/**
+ * Measured: TensorFlow keeps some 0.4 MB for each shape of a product that it has seen, up to 1,024 of them, and takes
+ * a third of a millisecond for a new one; a kernel's call takes 15 µs, so small tiles do not pay.
+ */
+const GROUP_LIMITS: GroupLimits = {
+  maxScores: 1 << 20,
+  maxPadding: 0.125,
+  lengthMultiple: 8,
+  rowMultiple: 64,
+  tiledFrom: 512,
+  tileQueries: 256,
+  tileMultiple: 32,
+};
 
 /** Number of tokens a sequence takes in a batch: prompt once, each response once. */
 export function packedLength(sequence: SharedPromptSequence): number {
@@ -85,8 +106,9 @@ export function packedLength(sequence: SharedPromptSequence): number {
  */
 export function packBatch(
   sequences: readonly SharedPromptSequence[],
-  limits: GroupLimits = GROUP_LIMITS,
+  given: Partial<GroupLimits> = {},
 ): PackedBatch {
+  const limits = { ...GROUP_LIMITS, ...given };
   const order = sequences.map((_, i) => i);
   const lengths = sequences.map(packedLength);
   order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
@@ -94,11 +116,12 @@ export function packBatch(
   const targets = sequences.reduce((sum, s, i) => sum + lengths[i]! - s.prompt.length, 0);
   const batch: PackedBatch = {
     tokens,
-    ids: new Int32Array(tokens),
-    positions: new Int32Array(tokens),
+    rows: upTo(tokens, limits.rowMultiple),
+    ids: new Int32Array(upTo(tokens, limits.rowMultiple)),
+    positions: new Int32Array(upTo(tokens, limits.rowMultiple)),
     groups: [],
-    headRows: new Int32Array(targets),
-    targetIds: new Int32Array(targets),
+    headRows: new Int32Array(upTo(targets, limits.rowMultiple)),
+    targetIds: new Int32Array(upTo(targets, limits.rowMultiple)),
     spans: [],
     sequences: sequences.length,
   };
@@ -109,6 +132,7 @@ export function packBatch(
       layGroup(
         members.map((i) => sequences[i]!),
         row,
+        limits,
       ),
     );
     for (const index of members) {
@@ -120,10 +144,15 @@ export function packBatch(
   return batch;
 }
 
+/** The smallest multiple that is not below a count. */
+export function upTo(count: number, multiple: number): number {
+  return Math.ceil(count / multiple) * multiple;
+}
+
 function* likeLengths(
   order: number[],
   lengths: number[],
-  { maxScores, maxPadding }: GroupLimits,
+  { maxScores, maxPadding, tiledFrom }: GroupLimits,
 ): Generator<number[]> {
   let members: number[] = [];
   let rows = 0;
@@ -131,7 +160,8 @@ function* likeLengths(
     const longest = lengths[members[0] ?? index]!;
     const places = (members.length + 1) * longest;
     const padding = 1 - (rows + lengths[index]!) / places;
-    if (members.length > 0 && (padding > maxPadding || places * longest > maxScores)) {
+    const full = padding > maxPadding || places * longest > maxScores || longest >= tiledFrom;
+    if (members.length > 0 && full) {
       yield members;
       members = [];
       rows = 0;
@@ -169,23 +199,51 @@ function layTokens(
   return target;
 }
 
-function layGroup(members: SharedPromptSequence[], start: number): AttentionGroup {
-  const size = members.length;
-  const length = packedLength(members[0]!);
-  const rows = members.reduce((sum, member) => sum + packedLength(member), 0);
-  const padIndex = new Int32Array(size * length).fill(rows);
-  const packIndex = new Int32Array(rows);
-  const mask = new Float32Array(size * length * length).fill(MASKED);
-  let row = 0;
+function layGroup(members: SharedPromptSequence[], start: number, limits: GroupLimits): AttentionGroup {
+  const [longest] = members as [SharedPromptSequence];
+  if (packedLength(longest) >= limits.tiledFrom) return layTiled(longest, start, limits);
+  const length = upTo(packedLength(longest), limits.lengthMultiple);
+  const places: number[] = [];
   members.forEach((member, i) => {
-    const own = packedLength(member);
-    for (let t = 0; t < own; t++, row++) {
-      padIndex[i * length + t] = row;
-      packIndex[row] = i * length + t;
-    }
+    for (let t = 0; t < packedLength(member); t++) places.push(i * length + t);
+  });
+  const seen = { mask: maskOf(members, length) };
+  return { size: members.length, length, start, ...placesOf(places, members.length * length), seen };
+}
+
+/** One sequence: its segments are padded one by one. */
+function layTiled(
+  { prompt, responses }: SharedPromptSequence,
+  start: number,
+  limits: GroupLimits,
+): AttentionGroup {
+  const lengths = responses.map((response) => response.length);
+  const segments = cutIntoSegments(prompt.length, lengths, limits);
+  const places: number[] = [];
+  segments.forEach((segment, i) => {
+    const length = i === 0 ? prompt.length : lengths[i - 1]!;
+    for (let t = 0; t < length; t++) places.push(segment.start + t);
+  });
+  const length = segments.at(-1)!.end;
+  return { size: 1, length, start, ...placesOf(places, length), seen: { segments } };
+}
+
+/** From the padded place of each packed row, both ways. */
+function placesOf(
+  places: readonly number[],
+  count: number,
+): Pick<AttentionGroup, 'rows' | 'padIndex' | 'packIndex'> {
+  const padIndex = new Int32Array(count).fill(places.length);
+  places.forEach((place, row) => (padIndex[place] = row));
+  return { rows: places.length, padIndex, packIndex: Int32Array.from(places) };
+}
+
+function maskOf(members: SharedPromptSequence[], length: number): Float32Array {
+  const mask = new Float32Array(members.length * length * length).fill(MASKED);
+  members.forEach((member, i) => {
     openMask(mask.subarray(i * length * length, (i + 1) * length * length), length, member);
   });
-  return { size, length, start, rows, padIndex, packIndex, mask };
+  return mask;
 }
 
 /** Causal inside the prompt; a response token sees the prompt and its own response so far. */

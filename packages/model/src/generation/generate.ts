@@ -95,7 +95,7 @@ class GenerationBatch {
     const { model } = this;
     const batch = packBatch(
       this.prompts.map((prompt) => ({ prompt, responses: [] })),
-      { maxScores: Infinity, maxPadding: 1 },
+      { maxScores: Infinity, maxPadding: 1, lengthMultiple: 1, rowMultiple: 1, tiledFrom: Infinity },
     );
     const context = model.layerContext(batch);
     let last = -1;

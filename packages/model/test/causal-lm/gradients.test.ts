@@ -5,6 +5,7 @@ import { packBatch, type CausalLM, type SharedPromptSequence } from '../../src/c
 import { decoderLayerBackward, decoderLayerForward } from '../../src/causal-lm/decoder-layer.js';
 import type { LayerParameters } from '../../src/causal-lm/parameters.js';
 import { headLogps, headLogpsGradient } from '../../src/causal-lm/head-logps.js';
+import { enginesToTest } from '../engines-to-test.js';
 import { randomModel, randomSequences } from './random-model.js';
 
 const sequences = randomSequences(
@@ -52,15 +53,18 @@ describe('gradients by hand', () => {
     });
     afterAll(() => model.dispose());
 
-    it("agree with the tape's through one decoder layer, for its input and every parameter", () => {
-      const batch = packBatch(sequences);
+    it.each([
+      ['side by side', {}],
+      ['in tiles', { tiledFrom: 12, tileQueries: 3 }],
+    ])("agree with the tape's through one decoder layer, sequences %s", (_, limits) => {
+      const batch = packBatch(sequences, limits);
       const context = model.layerContext(batch);
       const parameters = model.parameters.layer(0);
       const names = (Object.keys(parameters) as (keyof LayerParameters)[]).filter(
         (n) => parameters[n] !== undefined,
       );
-      const x = tf.randomNormal([batch.tokens, 24], 0, 1, 'float32', 3) as tf.Tensor2D;
-      const dy = tf.randomNormal([batch.tokens, 24], 0, 1, 'float32', 4) as tf.Tensor2D;
+      const x = tf.randomNormal([batch.rows, 24], 0, 1, 'float32', 3) as tf.Tensor2D;
+      const dy = tf.randomNormal([batch.rows, 24], 0, 1, 'float32', 4) as tf.Tensor2D;
       const viaTape = tf.grads((input: tf.Tensor, ...values: tf.Tensor[]) => {
         const given = { ...parameters, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
         return decoderLayerForward(input as tf.Tensor2D, given, context).y;
@@ -165,6 +169,46 @@ describe('gradients by hand', () => {
       expect(largestDifference(whole.dWeight, cut.dWeight)).toBeLessThan(1e-6);
     });
   });
+});
+
+describe('attention in tiles', () => {
+  it.each(enginesToTest('tensorflow', 'wasm', 'cpu'))(
+    'is the plain one, for outputs and gradients, on %s',
+    async (name) => {
+      await openEngine(name);
+      const model = await randomModel({ num_key_value_heads: 2 });
+      const long = randomSequences(
+        [
+          [37, 41, 30],
+          [8, 60, 3],
+          [5, 4, 6],
+        ],
+        37,
+      );
+      const tensors = tf.memory().numTensors;
+      tf.tidy(() => {
+        const run = (limits: { tiledFrom: number; tileQueries?: number }) => {
+          const batch = packBatch(long, limits);
+          const context = model.layerContext(batch);
+          const x = tf.randomNormal([batch.rows, 24], 0, 1, 'float32', 3) as tf.Tensor2D;
+          const dy = tf.randomNormal([batch.rows, 24], 0, 1, 'float32', 4) as tf.Tensor2D;
+          const { y, saved } = decoderLayerForward(x, model.parameters.layer(0), context);
+          return { y, ...decoderLayerBackward(saved, model.parameters.layer(0), context, dy) };
+        };
+        const plain = run({ tiledFrom: Infinity });
+        for (const tileQueries of [5, 16, 1000]) {
+          const tiled = run({ tiledFrom: 20, tileQueries });
+          expect(largestDifference(tiled.y, plain.y)).toBeLessThan(2e-6);
+          expect(largestDifference(tiled.dx, plain.dx)).toBeLessThan(1e-5);
+          expect(largestDifference(tiled.gradients.qkv, plain.gradients.qkv)).toBeLessThan(5e-5);
+        }
+        // Negative control: the order of a response's tokens matters.
+        expect(largestDifference(plain.y, tf.reverse(plain.y, 0))).toBeGreaterThan(0.1);
+      });
+      expect(tf.memory().numTensors).toBe(tensors);
+      model.dispose();
+    },
+  );
 });
 
 describe('exactness of the packed layout', () => {
