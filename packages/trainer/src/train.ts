@@ -23,8 +23,8 @@ import {
   writeCheckpoint,
   type TrainingState,
 } from './run/checkpoint.js';
-import { exportFinal } from './run/final-model.js';
-import { MetricsLog } from './run/metrics-log.js';
+import { exportFinal, isFinished } from './run/final-model.js';
+import { METRICS_FILE, MetricsLog, lastMetricsIn } from './run/metrics-log.js';
 import { prepareRunDirectory, runFingerprint, type RunIdentity } from './run/run-directory.js';
 import { TrainingOrder } from './run/training-order.js';
 import { SelectionHistory } from './selection/selection-history.js';
@@ -48,6 +48,8 @@ export interface TrainOptions {
 export interface TrainResult {
   steps: number;
   finalDirectory: string;
+  /** The run was finished before: nothing was done. */
+  alreadyComplete: boolean;
   /** Last figures of each split that has any. */
   lastMetrics: { train?: Metrics; eval?: Metrics };
 }
@@ -114,28 +116,36 @@ class TrainingRun {
   async toTheEnd(): Promise<TrainResult> {
     const { outDirectory, resume } = this.options;
     const earlier = await prepareRunDirectory(outDirectory, this.identity, resume);
+    if (earlier && (await isFinished(this.finalDirectory))) return this.finishedBefore();
     this.state = (earlier ? await this.restore() : undefined) ?? (await this.start());
     try {
       const { step } = this.state;
-      this.log = await MetricsLog.open(join(outDirectory, 'metrics.jsonl'), step);
+      this.log = await MetricsLog.open(join(outDirectory, METRICS_FILE), step);
       this.lastMetrics = this.log.last;
       try {
         await this.optimise();
       } finally {
         await this.log.close();
       }
-      const finalDirectory = await exportFinal(join(outDirectory, 'final'), this.state, {
+      const finalDirectory = await exportFinal(this.finalDirectory, this.state, {
         config: this.config,
         cache: this.cache,
         policy: this.policy,
         engine: this.engine,
         lastMetrics: this.lastMetrics,
       });
-      return { steps: this.state.step, finalDirectory, lastMetrics: this.lastMetrics };
+      const { step: steps } = this.state;
+      return { steps, finalDirectory, alreadyComplete: false, lastMetrics: this.lastMetrics };
     } finally {
       this.state.optimizer.dispose();
       this.state.model.dispose();
     }
+  }
+
+  private async finishedBefore(): Promise<TrainResult> {
+    const lastMetrics = await lastMetricsIn(join(this.options.outDirectory, METRICS_FILE));
+    const { finalDirectory, order } = this;
+    return { steps: order.totalSteps, finalDirectory, alreadyComplete: true, lastMetrics };
   }
 
   private makeOptimizer = (model: CausalLM): AdamW =>
@@ -314,6 +324,10 @@ class TrainingRun {
       endsSentence: this.policy.endsSentence,
       seed: mixSeeds(config.seed, step),
     };
+  }
+
+  private get finalDirectory(): string {
+    return join(this.options.outDirectory, 'final');
   }
 
   private get checkpoints(): string {

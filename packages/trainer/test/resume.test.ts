@@ -167,6 +167,22 @@ describe('a run that ended without a word', () => {
     expect(lastMetrics.train).toHaveProperty('grad_norm');
   });
 
+  it('that was finished is not trained again, with or without checkpoints', async () => {
+    for (const saveEvery of [0, 2]) {
+      const { folder } = await runWith(inputs, { config: { ...CONFIG, saveEvery } });
+      const before = await readFile(join(folder, 'metrics.jsonl'));
+      const events: string[] = [];
+      const again = await runWith(inputs, {
+        ...{ outDirectory: folder, resume: true, config: { ...CONFIG, saveEvery } },
+        listener: ({ type }) => events.push(type),
+      });
+      expect(again).toMatchObject({ alreadyComplete: true, steps: STEPS });
+      expect(again.lastMetrics.eval).toMatchObject({ loss: (await figuresOf(whole)).at(-1)!.loss });
+      expect(events).not.toContain('progress');
+      expect((await readFile(join(folder, 'metrics.jsonl'))).equals(before)).toBe(true);
+    }
+  });
+
   it('is refused when the newest checkpoint is damaged, and goes on when that is deleted', async () => {
     const folder = await killedAfter(3);
     const file = join(folder, 'checkpoints', 'step-3', 'optimizer.safetensors');

@@ -49,7 +49,9 @@ function settingsHelp(): string {
 function describe(result: TrainResult): string[] {
   const { train: last, eval: held } = result.lastMetrics;
   return [
-    `${result.steps} steps done; the policy is in ${result.finalDirectory}`,
+    result.alreadyComplete
+      ? `the run was finished before, after ${result.steps} steps; the policy is in ${result.finalDirectory}`
+      : `${result.steps} steps done; the policy is in ${result.finalDirectory}`,
     ...(last === undefined ? [] : [`last training loss ${last['loss']!.toFixed(4)}`]),
     ...(held === undefined
       ? []

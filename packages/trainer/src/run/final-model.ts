@@ -1,4 +1,5 @@
 /** `final/`: the trained policy as a Hugging Face model directory that transformers and vLLM load. */
+import { lstat } from 'node:fs/promises';
 import type { CacheReader } from '@selective-dpo/data';
 import { exportParameters, writeModelDirectory, type Engine, type JsonObject } from '@selective-dpo/model';
 import type { TrainingConfig } from '../config/training-config.js';
@@ -13,6 +14,11 @@ export interface FinalModelContext {
   policy: Policy;
   engine: Engine;
   lastMetrics: { train?: Metrics; eval?: Metrics };
+}
+
+/** Whether the folder is there: it is published whole, as a run's last act. */
+export async function isFinished(directory: string): Promise<boolean> {
+  return (await lstat(directory).catch(() => undefined))?.isDirectory() === true;
 }
 
 /** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, … */

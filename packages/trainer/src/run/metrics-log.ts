@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline';
 import { explainSystemError, publishFile } from '@selective-dpo/foundation';
 import type { Metrics } from '../step/batch-metrics.js';
 
+export const METRICS_FILE = 'metrics.jsonl';
+
 export interface MetricsLine {
   split: 'train' | 'eval';
   /** Optimiser steps done when the line was written. */
@@ -34,9 +36,7 @@ export class MetricsLog {
           for await (const { text, value } of wholeLines(path)) {
             if (value.step > lastStep) continue;
             await target.write(`${text}\n`);
-            const { split, ...figures } = value;
-            delete (figures as Partial<MetricsLine>).step;
-            last[split] = figures as Metrics;
+            remember(value, last);
           }
         });
       }
@@ -58,6 +58,22 @@ export class MetricsLog {
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+/** The last figures of each split in the file of a run that is finished. */
+export async function lastMetricsIn(path: string): Promise<{ train?: Metrics; eval?: Metrics }> {
+  const last: MetricsLog['last'] = {};
+  try {
+    for await (const { value } of wholeLines(path)) remember(value, last);
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
+  return last;
+}
+
+function remember({ split, ...figures }: MetricsLine, last: MetricsLog['last']): void {
+  delete (figures as Partial<MetricsLine>).step;
+  last[split] = figures as Metrics;
 }
 
 /** The lines that are whole: a run that was killed may have left half a line at the end. */
