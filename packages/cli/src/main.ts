@@ -4,10 +4,10 @@ import { InputError } from '@selective-dpo/foundation';
 import { ConsoleWriter } from './console/console-writer.js';
 import { buildProgram } from './program.js';
 
-/** Ctrl-C asks to stop at the next safe point; a second one stops at once. */
+/** Ctrl-C (or a terminal that goes away) asks to stop at the next safe point; a second one stops at once. */
 function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(130);
       controller.abort();
@@ -17,11 +17,12 @@ function stopOnSignals(): AbortSignal {
   return controller.signal;
 }
 
-// A reader such as `head` that has seen enough is no reason to fail.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+// A reader such as `head` that has seen enough, or a terminal that is gone, is no reason to end long work.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+}
 
 const signal = stopOnSignals();
 const program: Command = buildProgram({
@@ -39,9 +40,10 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
-  if (error.exitCode !== 0) {
+  if (error.code === 'commander.help') process.exitCode = 2;
+  else if (error.exitCode !== 0) {
     const writer = new ConsoleWriter(process.stdout, process.stderr, process.argv.includes('--json'));
-    const message = error.message.replace(/^error: /, '');
+    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
     process.exitCode = writer.failure(new InputError('command-line', message, { hint: 'see sdpo --help' }));
   }
 }

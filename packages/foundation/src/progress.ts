@@ -21,6 +21,8 @@ export interface NoticeEvent {
   /** Stable identifier in kebab case. */
   code: string;
   message: string;
+  /** The numbers of the message, for programs. */
+  figures?: Record<string, number>;
 }
 
 export type ProgressListener = (event: ProgressEvent | NoticeEvent) => void;

@@ -7,6 +7,7 @@ import { sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
 import {
   CACHE_SCHEMA_VERSION,
   CacheWriter,
+  isDroppedRow,
   loadPairTokenizer,
   openPreferenceSource,
   resolveLimits,
@@ -86,7 +87,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
     now: () => instant,
   });
   const config = await readModelConfig(options.modelDirectory);
-  tellNotices(options, source, tokenizer, config);
+  await tellNotices(options, source, tokenizer, config);
   const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
   const identity = LocalScorer.identityOf(engine, batchTokens);
   const inputs = await cacheInputs(options, source, tokenizer, identity, rowsPerShard);
@@ -118,15 +119,17 @@ function resultOf(directory: string, manifest: CacheManifest, alreadyComplete: b
   return { directory, alreadyComplete, pairs, shards: shards.length, dropped };
 }
 
-function tellNotices(
+async function tellNotices(
   options: ScoreOptions,
   source: PreferenceSource,
   tokenizer: PairTokenizer,
   config: ModelConfig,
-): void {
+): Promise<void> {
   const tell = (code: string, message: string) => options.listener?.({ type: 'notice', code, message });
   tell('layout', `${options.dataFile}: layout ${source.layout}`);
-  for (const notice of tokenizer.notices) options.listener?.(notice);
+  if (tokenizer.notices.length > 0 && (await beginsWithConversation(source))) {
+    for (const notice of tokenizer.notices) options.listener?.(notice);
+  }
   const { maxLength } = resolveLimits(options.limits ?? {});
   if (maxLength > config.maxPositionEmbeddings) {
     tell(
@@ -135,6 +138,13 @@ function tellNotices(
         'longer pairs are computed, but the model was never trained on such positions',
     );
   }
+}
+
+async function beginsWithConversation(source: PreferenceSource): Promise<boolean> {
+  for await (const row of source.rows()) {
+    if (!isDroppedRow(row)) return row.conversation !== undefined;
+  }
+  return false;
 }
 
 /** Everything that determines the cache's values. */

@@ -106,7 +106,8 @@ export class ScoringPass {
 
   private emit(units: number): void {
     const seconds = (performance.now() - this.startedAt) / 1000;
-    this.options.listener?.(this.meter.advance(units, { 'tokens/s': this.tokens / seconds }));
+    const figures = this.tokens === 0 ? undefined : { 'tokens/s': this.tokens / seconds };
+    this.options.listener?.(this.meter.advance(units, figures));
   }
 
   private stopIfAsked(): void {

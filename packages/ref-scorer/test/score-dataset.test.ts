@@ -205,6 +205,39 @@ describe('stopped on request', () => {
   });
 });
 
+describe('another input for an unfinished cache', () => {
+  async function stoppedAfter(batches: number): Promise<string> {
+    const stopper = new AbortController();
+    let seen = 0;
+    const wanted = await options({
+      signal: stopper.signal,
+      listener: (event) => {
+        if (event.type === 'progress' && ++seen === batches) stopper.abort();
+      },
+    });
+    expect(await failureOf(scoreDataset(wanted))).toBeInstanceOf(Interrupted);
+    return wanted.outDirectory;
+  }
+
+  it('is taken while no shard is published', async () => {
+    const other = await options({ outDirectory: await stoppedAfter(1), limits: { maxLength: 30 } });
+    await scoreDataset(other);
+    const fresh = await options({ limits: { maxLength: 30 } });
+    await scoreDataset(fresh);
+    expect(await contents(other.outDirectory)).toEqual(await contents(fresh.outDirectory));
+  });
+
+  it('is refused from the first shard on', async () => {
+    const other = await options({ outDirectory: await stoppedAfter(9), limits: { maxLength: 30 } });
+    const before = await contents(other.outDirectory);
+    const failure = await failureOf(scoreDataset(other));
+    expect((failure as InputErrors).problems.map((problem) => problem.details.field)).toEqual([
+      'limits.maxLength',
+    ]);
+    expect(await contents(other.outDirectory)).toEqual(before);
+  });
+});
+
 describe('bad input', () => {
   it('without one usable pair is refused with the reasons, and no cache is there', async () => {
     const file = await writeRows([

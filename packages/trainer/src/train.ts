@@ -23,7 +23,7 @@ import {
   writeCheckpoint,
   type TrainingState,
 } from './run/checkpoint.js';
-import { exportFinal, isFinished } from './run/final-model.js';
+import { conversationFormat, exportFinal, isFinished } from './run/final-model.js';
 import { METRICS_FILE, MetricsLog, lastMetricsIn } from './run/metrics-log.js';
 import { prepareRunDirectory, runFingerprint, type RunIdentity } from './run/run-directory.js';
 import { TrainingOrder } from './run/training-order.js';
@@ -116,6 +116,8 @@ class TrainingRun {
   async toTheEnd(): Promise<TrainResult> {
     const { outDirectory, resume } = this.options;
     const earlier = await prepareRunDirectory(outDirectory, this.identity, resume);
+    if (resume && !earlier)
+      this.notice('no-run', `${outDirectory} holds no run to go on with: a new one begins`);
     if (earlier && (await isFinished(this.finalDirectory))) return this.finishedBefore();
     this.state = (earlier ? await this.restore() : undefined) ?? (await this.start());
     try {
@@ -157,6 +159,14 @@ class TrainingRun {
     });
 
   private async start(): Promise<TrainingState> {
+    const format = conversationFormat(this.cache.manifest.inputs.tokenizer);
+    if (format !== undefined && this.cache.manifest.inputs.tokenizer.chatTemplateGiven) {
+      this.notice(
+        'conversation-format',
+        `the cache was made with ${format}: final/ will name it but not hold it; put it into the policy's directory ` +
+          'as chat_template.jinja to have it there',
+      );
+    }
     const model = await CausalLM.load(this.options.policyDirectory);
     return {
       model,
@@ -169,7 +179,10 @@ class TrainingRun {
 
   private async restore(): Promise<TrainingState | undefined> {
     const newest = (await checkpointSteps(this.checkpoints)).at(-1);
-    if (newest === undefined) return undefined;
+    if (newest === undefined) {
+      this.notice('no-checkpoint', 'the run has no checkpoint yet: it begins again at its first step');
+      return undefined;
+    }
     const directory = join(this.checkpoints, `step-${newest}`);
     const checkpoint = await verifyCheckpoint(directory, runFingerprint(this.identity));
     this.notice('resumed', `going on after step ${newest} of ${this.order.totalSteps}`);
@@ -249,8 +262,10 @@ class TrainingRun {
     await this.log.append({ split: 'eval', step, ...metrics });
     this.notice(
       'evaluated',
-      `step ${step}: held-out loss ${metrics['loss']!.toFixed(4)}, ` +
-        `accuracy ${(100 * metrics['rewards/accuracies']!).toFixed(1)}% on ${this.evalRows.length} pairs`,
+      `step ${step}: on ${this.evalRows.length} held-out pairs loss ${metrics['loss']!.toFixed(4)}, chosen answer ` +
+        `likelier in ${(100 * metrics['logps/accuracies']!).toFixed(1)}%, its reward higher in ` +
+        `${(100 * metrics['rewards/accuracies']!).toFixed(1)}%`,
+      { step, ...metrics },
     );
   }
 
@@ -334,7 +349,7 @@ class TrainingRun {
     return join(this.options.outDirectory, 'checkpoints');
   }
 
-  private notice(code: string, message: string): void {
-    this.options.listener?.({ type: 'notice', code, message });
+  private notice(code: string, message: string, figures?: Record<string, number>): void {
+    this.options.listener?.({ type: 'notice', code, message, ...(figures === undefined ? {} : { figures }) });
   }
 }

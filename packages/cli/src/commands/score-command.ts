@@ -9,6 +9,7 @@ import {
   type ScoreResult,
 } from '@selective-dpo/ref-scorer';
 import type { CommandContext } from '../command-context.js';
+import { formatCount } from '../console/format.js';
 import { OptionReader } from '../options.js';
 
 /** `sdpo score`: stage one. */
@@ -75,12 +76,13 @@ async function readTemplate(file: string): Promise<string> {
 function describe(result: ScoreResult): string[] {
   const dropped = Object.entries(result.dropped);
   const total = dropped.reduce((sum, [, count]) => sum + (count ?? 0), 0);
+  const size = `${formatCount(result.pairs, 'pair')} in ${formatCount(result.shards, 'shard')}`;
   return [
     result.alreadyComplete
-      ? `${result.directory} already holds this cache: ${result.pairs} pairs in ${result.shards} shards`
-      : `${result.directory}: ${result.pairs} pairs in ${result.shards} shards`,
+      ? `${result.directory} already holds this cache: ${size}`
+      : `${result.directory}: ${size}`,
     total === 0
       ? 'no row was dropped'
-      : `${total} rows dropped: ${dropped.map(([reason, count]) => `${count} ${reason}`).join(', ')} (dropped.jsonl)`,
+      : `${formatCount(total, 'row')} dropped: ${dropped.map(([reason, count]) => `${count} ${reason}`).join(', ')} (dropped.jsonl)`,
   ];
 }

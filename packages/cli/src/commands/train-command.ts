@@ -1,7 +1,15 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { describeTrainingKeys, resolveTrainingConfig, train, type TrainResult } from '@selective-dpo/trainer';
+import {
+  RUN_CONFIG_FILE,
+  describeTrainingKeys,
+  resolveTrainingConfig,
+  train,
+  type TrainResult,
+} from '@selective-dpo/trainer';
 import type { CommandContext } from '../command-context.js';
-import { twoColumns } from '../console/format.js';
+import { formatCount, twoColumns } from '../console/format.js';
 import { OptionReader } from '../options.js';
 
 /** `sdpo train`: stage two. */
@@ -14,7 +22,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .option('--cache <dir>', 'folder made by sdpo score')
     .option('--out <run>', 'folder of the run')
     .option('--config <file>', 'YAML file of settings; key=value words win over it')
-    .option('--resume', 'go on from the newest checkpoint of the run')
+    .option('--resume', 'go on from the newest checkpoint of the run, with the settings it was started with')
     .option('--json', 'one JSON object a line')
     .addHelpText('after', settingsHelp())
     .action((settings: string[], values: Record<string, unknown>) =>
@@ -24,19 +32,27 @@ export function addTrainCommand(program: Command, context: CommandContext): void
         const cacheDirectory = options.required('cache', '--cache', 'a cache made by sdpo score');
         const outDirectory = options.required('out', '--out', 'a folder');
         options.finish();
-        const config = await resolveTrainingConfig(options.text('config'), settings);
+        const resume = options.flag('resume');
+        const file = options.text('config') ?? (resume ? await configOfRun(outDirectory) : undefined);
+        const config = await resolveTrainingConfig(file, settings);
         const result = await train({
           policyDirectory,
           cacheDirectory,
           outDirectory,
           config,
-          resume: options.flag('resume'),
+          resume,
           listener: writer.listen,
           signal,
         });
         writer.result(result, describe(result));
       }),
     );
+}
+
+/** The settings a run was started with, if there is one. */
+async function configOfRun(directory: string): Promise<string | undefined> {
+  const file = join(directory, RUN_CONFIG_FILE);
+  return (await stat(file).catch(() => undefined))?.isFile() === true ? file : undefined;
 }
 
 function settingsHelp(): string {
@@ -50,13 +66,14 @@ function describe(result: TrainResult): string[] {
   const { train: last, eval: held } = result.lastMetrics;
   return [
     result.alreadyComplete
-      ? `the run was finished before, after ${result.steps} steps; the policy is in ${result.finalDirectory}`
-      : `${result.steps} steps done; the policy is in ${result.finalDirectory}`,
+      ? `the run was finished before, after ${formatCount(result.steps, 'step')}; the policy is in ${result.finalDirectory}`
+      : `${formatCount(result.steps, 'step')} done; the policy is in ${result.finalDirectory}`,
     ...(last === undefined ? [] : [`last training loss ${last['loss']!.toFixed(4)}`]),
     ...(held === undefined
       ? []
       : [
-          `held-out loss ${held['loss']!.toFixed(4)}, preference accuracy ` +
+          `held-out loss ${held['loss']!.toFixed(4)}, chosen answer likelier in ` +
+            `${(100 * held['logps/accuracies']!).toFixed(1)}% of pairs, its reward higher in ` +
             `${(100 * held['rewards/accuracies']!).toFixed(1)}%`,
         ]),
   ];

@@ -15,6 +15,7 @@ export interface TextStream {
 
 const TERMINAL_INTERVAL_MS = 100;
 const PLAIN_INTERVAL_MS = 5_000;
+const JSON_INTERVAL_MS = 1_000;
 
 export class ConsoleWriter {
   private lastProgressAt = -Infinity;
@@ -38,9 +39,9 @@ export class ConsoleWriter {
 
   /** Listener for libraries. */
   readonly listen = (event: ProgressEvent | NoticeEvent): void => {
-    if (this.json) this.writeJson(event);
-    else if (event.type === 'notice') this.line(event.message);
-    else this.progress(event);
+    if (event.type === 'progress') this.progress(event);
+    else if (this.json) this.writeJson(event);
+    else this.line(event.message);
   };
 
   /** A line for people. */
@@ -82,17 +83,24 @@ export class ConsoleWriter {
 
   private progress(event: ProgressEvent): void {
     const ended = event.total !== undefined && event.done >= event.total;
-    const interval = this.isTerminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
-    if (!ended && this.now() - this.lastProgressAt < interval) return;
+    if (!ended && this.now() - this.lastProgressAt < this.interval) return;
     this.lastProgressAt = this.now();
-    const text = describeProgress(event);
-    if (!this.isTerminal) {
-      this.out.write(`${text}\n`);
+    if (this.json) {
+      this.writeJson(event);
       return;
     }
-    this.out.write(`\r\u001b[2K${text.slice(0, (this.out.columns ?? 80) - 1)}`);
+    if (!this.isTerminal) {
+      this.out.write(`${describeProgress(event)}\n`);
+      return;
+    }
+    this.out.write(`\r\u001b[2K${describeProgress(event, (this.out.columns ?? 80) - 1)}`);
     this.lineOpen = true;
     if (ended) this.closeLine();
+  }
+
+  private get interval(): number {
+    if (this.json) return JSON_INTERVAL_MS;
+    return this.isTerminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
   }
 
   private closeLine(): void {
@@ -110,7 +118,8 @@ function problemsOf(error: unknown): readonly InputError[] | undefined {
   return error instanceof InputError ? [error] : undefined;
 }
 
-function describeProgress(event: ProgressEvent): string {
+/** Parts that do not fit a width are left out whole, the last first: a number cut short would be another number. */
+function describeProgress(event: ProgressEvent, width = Infinity): string {
   const { stage, done, total, unit, ratePerSecond, secondsLeft, figures } = event;
   const parts = [
     total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`,
@@ -118,6 +127,9 @@ function describeProgress(event: ProgressEvent): string {
     `${formatRate(ratePerSecond)} ${unit}/s`,
     secondsLeft === undefined ? '' : `${formatDuration(secondsLeft)} left`,
     ...Object.entries(figures ?? {}).map(([name, value]) => `${name} ${formatRate(value)}`),
-  ];
-  return `${stage}: ${parts.filter((part) => part !== '').join(' · ')}`;
+  ].filter((part) => part !== '');
+  const text = (count: number): string => `${stage}: ${parts.slice(0, count).join(' · ')}`;
+  let shown = parts.length;
+  while (shown > 1 && text(shown).length > width) shown--;
+  return text(shown).slice(0, Number.isFinite(width) ? width : undefined);
 }

@@ -8,6 +8,11 @@ export function formatRate(value: number): string {
     : String(Number(value.toPrecision(3)));
 }
 
+/** `1 shard`, `2 shards`. */
+export function formatCount(count: number, unit: string): string {
+  return `${count.toLocaleString('en-US')} ${unit}${count === 1 ? '' : 's'}`;
+}
+
 /** 75 → `1m 15s`, 7260 → `2h 01m`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

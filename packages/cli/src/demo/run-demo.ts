@@ -94,7 +94,7 @@ class Demo {
       `${this.size.trainingPairs} pairs of a right and a wrong answer once; then the small model is trained on the pairs: on all tokens of the`,
       'answers (plain DPO), and on the 40% on which the two models differ most (Selective-DPO).',
     );
-    this.paragraph(`Engine: ${Object.values(opened.describe()).join(', ')}.`);
+    this.paragraph(`Engine: ${opened.name}, ${opened.precision}.`);
   }
 
   /** Stage one. */

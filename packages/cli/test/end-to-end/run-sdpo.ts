@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const BIN = fileURLToPath(new URL('../../bin/sdpo.js', import.meta.url));
+export const BIN = fileURLToPath(new URL('../../bin/sdpo.js', import.meta.url));
 const folder =
   process.env['SELECTIVE_DPO_SHARED'] ?? fileURLToPath(new URL('../../../../../shared', import.meta.url));
 const required = (process.env['SELECTIVE_DPO_REQUIRE'] ?? '').split(',').includes('shared');

@@ -35,6 +35,7 @@ import { encodeParquetShard } from './parquet-shard.js';
 import {
   INPUTS_FILE,
   SHARDS_FOLDER,
+  hasPublishedShards,
   publishInputs,
   publishSidecar,
   readInputs,
@@ -148,15 +149,16 @@ export class CacheWriter {
       await removeHelpers(this.directory);
       return;
     }
-    if (names.includes(INPUTS_FILE)) {
-      refuseOtherInputs(await readInputs(this.directory), this.inputs, this.directory);
-    } else {
-      // Another writer may have begun and ended between the look from outside and the lock.
-      await refuseForeignFolder(this.directory);
-    }
+    // Another writer may have begun and ended between the look from outside and the lock.
+    if (!names.includes(INPUTS_FILE)) await refuseForeignFolder(this.directory);
     await removeTemporaries(this.directory);
     await mkdir(join(this.directory, SHARDS_FOLDER), { recursive: true });
-    if (!names.includes(INPUTS_FILE)) await publishInputs(this.directory, this.inputs);
+    // Before the first shard nothing is there that another input could mix with: a mended file begins anew.
+    if (!(await hasPublishedShards(this.directory))) {
+      await publishInputs(this.directory, this.inputs);
+    } else if (names.includes(INPUTS_FILE)) {
+      refuseOtherInputs(await readInputs(this.directory), this.inputs, this.directory);
+    }
     this.shards.push(...(await wholeShards(this.directory)));
   }
 

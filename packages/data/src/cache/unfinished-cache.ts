@@ -52,6 +52,11 @@ export async function publishSidecar(directory: string, index: number, shard: Ca
   await publishBytes(join(directory, `${shardStem(index)}.json`), `${JSON.stringify(shard)}\n`);
 }
 
+/** Whether any shard was ever published, whole or damaged since. */
+export async function hasPublishedShards(directory: string): Promise<boolean> {
+  return (await readdir(join(directory, SHARDS_FOLDER))).some((name) => SIDECAR_NAME.test(name));
+}
+
 /** Shards whose sidecar and both files are as they were published, in order; everything after them is removed. */
 export async function wholeShards(directory: string): Promise<CacheShard[]> {
   const shards: CacheShard[] = [];

@@ -1,6 +1,6 @@
 /** Writes a model directory that transformers, vLLM and this project load. */
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { explainSystemError, InputError, publishDirectory, quoteValue } from '@selective-dpo/foundation';
 import { expectedTensors } from './expected-tensors.js';
@@ -159,7 +159,10 @@ async function copyCompanions(sourceDir: string, target: string): Promise<void> 
         if (error.code === 'ENOENT') return undefined;
         throw error;
       });
-      if (status?.isFile() === true) await copyFile(source, join(target, name), constants.COPYFILE_EXCL);
+      if (status?.isFile() !== true) continue;
+      await copyFile(source, join(target, name), constants.COPYFILE_EXCL);
+      // The source may be read-only; its copy is the user's own.
+      await chmod(join(target, name), 0o644);
     } catch (error) {
       throw explainSystemError(error, source);
     }

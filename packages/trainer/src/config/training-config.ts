@@ -67,9 +67,17 @@ export const TRAINING_KEYS = Object.keys(trainingConfigSchema.shape) as Training
 /** One line a key, for help: name, default, meaning. */
 export function describeTrainingKeys(): { key: TrainingKey; default: string; meaning: string }[] {
   const defaults = trainingConfigSchema.parse({});
-  return TRAINING_KEYS.map((key) => ({
-    key,
-    default: String(defaults[key]),
-    meaning: trainingConfigSchema.shape[key].description ?? '',
-  }));
+  return TRAINING_KEYS.map((key) => {
+    const { description = '' } = trainingConfigSchema.shape[key];
+    const choices = choicesOf(key);
+    const named = choices.every((choice) => description.includes(choice));
+    const meaning = named ? description : `${description}: ${choices.join(', ')}`;
+    return { key, default: String(defaults[key]), meaning };
+  });
+}
+
+/** The values a key allows where they are a list. */
+function choicesOf(key: TrainingKey): readonly string[] {
+  const inner = trainingConfigSchema.shape[key].unwrap();
+  return inner instanceof z.ZodEnum ? inner.options.map(String) : [];
 }

@@ -1,6 +1,6 @@
 /** `final/`: the trained policy as a Hugging Face model directory that transformers and vLLM load. */
 import { lstat } from 'node:fs/promises';
-import type { CacheReader } from '@selective-dpo/data';
+import type { CacheManifest, CacheReader } from '@selective-dpo/data';
 import { exportParameters, writeModelDirectory, type Engine, type JsonObject } from '@selective-dpo/model';
 import type { TrainingConfig } from '../config/training-config.js';
 import type { Policy } from '../policy.js';
@@ -38,11 +38,27 @@ export async function exportFinal(
       cacheManifestSha256: cache.manifest.digest,
       datasetSha256: inputs.dataset.sha256,
       referenceSha256: inputs.model.weightsSha256,
-      engine: Object.values(engine.describe()).join(' '),
+      conversationFormat: conversationFormat(inputs.tokenizer),
+      engine: Object.entries(engine.describe())
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', '),
       steps: state.step,
       pairsSeen: state.pairsSeen,
       lastMetrics,
     }),
   });
   return directory;
+}
+
+/** A policy is used as it was trained: whoever loads it must know of a format that its tokenizer does not carry. */
+export function conversationFormat({
+  chatTemplate,
+  chatTemplateGiven,
+}: CacheManifest['inputs']['tokenizer']): string | undefined {
+  if (chatTemplateGiven) {
+    return `a chat template given to sdpo score (SHA-256 ${chatTemplate}), not the one of this tokenizer`;
+  }
+  return chatTemplate.startsWith('built-in:')
+    ? `written as "\\n\\nHuman: …\\n\\nAssistant: …" (${chatTemplate})`
+    : undefined;
 }

@@ -9,6 +9,8 @@ export interface ModelCardFacts {
   cacheManifestSha256: string;
   datasetSha256: string;
   referenceSha256: string;
+  /** How conversations became text, where it was not by the tokenizer's own chat template. */
+  conversationFormat: string | undefined;
   engine: string;
   steps: number;
   pairsSeen: number;
@@ -40,6 +42,7 @@ export function modelCard(facts: ModelCardFacts): string {
     `| preference dataset | ${facts.datasetSha256} |`,
     `| reference cache manifest | ${facts.cacheManifestSha256} |`,
     '',
+    ...(facts.conversationFormat === undefined ? [] : [`Conversations: ${facts.conversationFormat}.`, '']),
     `Optimiser steps: ${facts.steps}. Pairs seen: ${facts.pairsSeen}. Engine: ${facts.engine}.`,
     '',
     '| setting | value |',
@@ -57,7 +60,9 @@ function metricsTable(last: ModelCardFacts['lastMetrics']): string[] {
     '',
     '| figure | value |',
     '|---|---|',
-    ...Object.entries(metrics).map(([name, value]) => `| ${name} | ${value.toPrecision(6)} |`),
+    ...Object.entries(metrics)
+      .filter(([name]) => !/^(seconds|memory)\/|\/s$/.test(name))
+      .map(([name, value]) => `| ${name} | ${value.toPrecision(6)} |`),
     '',
   ]);
 }

@@ -18,7 +18,8 @@ import { stringify } from 'yaml';
 import type { TrainingConfig } from '../config/training-config.js';
 
 const RUN_FILE = 'run.json';
-const CONFIG_FILE = 'config.yaml';
+/** The configuration as resolved. */
+export const RUN_CONFIG_FILE = 'config.yaml';
 
 /** Settings that change no value of a run, so that a resumed run may have others. */
 const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit']);
@@ -66,8 +67,8 @@ export async function prepareRunDirectory(
       // First, so that a kill behind it leaves a run to go on with and not a folder that is refused.
       await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
     }
-    if (!names.includes(CONFIG_FILE)) {
-      await publishBytes(join(directory, CONFIG_FILE), stringify(identity.config));
+    if (!names.includes(RUN_CONFIG_FILE)) {
+      await publishBytes(join(directory, RUN_CONFIG_FILE), stringify(identity.config));
     }
     return names.length > 0;
   } catch (error) {

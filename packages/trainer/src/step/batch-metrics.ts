@@ -42,6 +42,9 @@ export function batchMetrics(
   }
   metrics['logps/chosen'] = mean(outcomes.map(({ input }) => sum(input.logps.policyChosen)));
   metrics['logps/rejected'] = mean(outcomes.map(({ input }) => sum(input.logps.policyRejected)));
+  metrics['logps/accuracies'] = mean(
+    outcomes.map(({ input: { logps } }) => (sum(logps.policyChosen) > sum(logps.policyRejected) ? 1 : 0)),
+  );
   return { ...metrics, ...selectionMetrics(outcomes, history) };
 }
 

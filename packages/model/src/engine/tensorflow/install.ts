@@ -57,7 +57,9 @@ export async function installTensorflowEngine(options: InstallOptions = {}): Pro
   if (!platform.tried) notice('this variant has not been tried by the authors; it is checked at the end');
   await publishDirectory(folder, async (temporary) => {
     const site = join(temporary, SITE_FOLDER);
-    notice(`fetching ${platform.package} ${TENSORFLOW_VERSION} (about ${gpu ? '3 GB' : '270 MB'})`);
+    notice(
+      `fetching ${platform.package} ${TENSORFLOW_VERSION} (about ${gpu ? '3 GB' : '270 MB, 820 MB on disk'})`,
+    );
     await fetchWheels(site, platform, gpu, (args) => runStep(python, ['-m', 'pip', ...args], 'pip'));
     if (gpu) await linkCudaLibraries(site);
     notice('compiling the binding');
