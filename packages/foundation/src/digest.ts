@@ -1,7 +1,7 @@
 /** SHA-256 of bytes, files and values, as lower-case hexadecimal. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { explainSystemError } from './errors.js';
+import { openRegularFile } from './regular-file.js';
 
 /** SHA-256 of a block of bytes or of a text's UTF-8. */
 export function sha256(content: string | Uint8Array): string {
@@ -14,11 +14,15 @@ export function sha256(content: string | Uint8Array): string {
  */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
+  const { handle } = await openRegularFile(path);
   try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 }))
+    for await (const piece of handle.createReadStream({ highWaterMark: 1 << 20 })) {
       hash.update(piece as Buffer);
+    }
   } catch (error) {
     throw explainSystemError(error, path);
+  } finally {
+    await handle.close();
   }
   return hash.digest('hex');
 }

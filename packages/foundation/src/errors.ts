@@ -57,14 +57,15 @@ export class Interrupted extends Error {
 }
 
 const MAX_QUOTED = 200;
+const MAX_PART = 1000;
 
 /** One line for a person: place, message, found, expected, hint. Control characters are made visible. */
 export function describeProblem(error: InputError): string {
   const { file, line, row, field, found, expected, hint } = error.details;
   const place = [
-    file === undefined ? '' : line === undefined ? file : `${file}:${line}`,
+    file === undefined ? '' : line === undefined ? shortened(file) : `${shortened(file)}:${line}`,
     row === undefined ? '' : `row ${row}`,
-    field === undefined ? '' : `field ${field}`,
+    field === undefined ? '' : `field ${shortened(field)}`,
   ].filter((part) => part !== '');
   const parts = [
     error.message,
@@ -72,7 +73,12 @@ export function describeProblem(error: InputError): string {
     expected === undefined ? '' : `expected ${expected}`,
     hint === undefined ? '' : hint,
   ].filter((part) => part !== '');
-  return [...place, parts.map(onOneLine).join('; ')].map(onOneLine).join(': ');
+  return [...place, parts.map(shortened).join('; ')].map(onOneLine).join(': ');
+}
+
+/** Names out of files may be of any length; a line is for people. */
+function shortened(text: string): string {
+  return text.length > MAX_PART ? `${text.slice(0, MAX_PART)}…` : text;
 }
 
 function onOneLine(text: string): string {
@@ -86,7 +92,8 @@ export function quoteValue(value: unknown): string {
   try {
     text = JSON.stringify(value) ?? String(value);
   } catch {
-    text = String(value);
+    // A cycle, a BigInt, or nesting too deep to walk.
+    text = typeof value === 'object' ? 'an object' : String(value);
   }
   return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
 }
@@ -106,6 +113,14 @@ export function explainSystemError(error: unknown, file: string): unknown {
     EROFS: ['read-only', 'the file system is read-only'],
     EISDIR: ['is-a-folder', 'is a folder, a file was expected'],
     ENOTDIR: ['not-a-folder', 'is not a folder'],
+    EEXIST: ['already-exists', 'something of that name is there already'],
+    ELOOP: ['link-loop', 'too many links'],
+    ENAMETOOLONG: ['name-too-long', 'the name is too long'],
+    ESPIPE: ['not-a-file', 'is not a regular file'],
+    ENXIO: ['not-a-file', 'is not a regular file'],
+    EINVAL: ['not-a-file', 'cannot be used as a file'],
+    EIO: ['read-failed', 'the disk reports a failure'],
+    EBUSY: ['file-busy', 'is in use by the system'],
     EMFILE: ['too-many-files', 'too many open files; raise the limit with ulimit -n'],
   };
   const entry = code === undefined ? undefined : known[code];

@@ -5,3 +5,6 @@ export * from './digest.js';
 export * from './safe-path.js';
 export * from './progress.js';
 export * from './random.js';
+export * from './regular-file.js';
+export * from './json-depth.js';
+export * from './folder-lock.js';

@@ -7,15 +7,17 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  FolderLock,
   InputError,
+  LOCK_FILE,
   explainSystemError,
+  refuseLinkedFolder,
   publishBytes,
   removeTemporaries,
   sha256,
 } from '@selective-dpo/foundation';
 import { RECORD_BATCH_ROWS, encodeArrowShard } from './arrow-encode.js';
 import { normalInputs, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
-import { CacheLock, LOCK_FILE } from './cache-lock.js';
 import { checkCacheRow, type CacheRow } from './cache-row.js';
 import { refuseOtherCounts } from './dropped-file.js';
 import {
@@ -51,7 +53,7 @@ export class CacheWriter {
   private constructor(
     private readonly directory: string,
     private readonly inputs: CacheInputs,
-    private readonly lock: CacheLock,
+    private readonly lock: FolderLock,
   ) {}
 
   /**
@@ -68,7 +70,7 @@ export class CacheWriter {
     } catch (error) {
       throw explainSystemError(error, directory);
     }
-    const lock = await CacheLock.acquire(directory);
+    const lock = await FolderLock.acquire(directory, { code: 'cache-busy', what: 'cache' });
     const writer = new CacheWriter(directory, normal, lock);
     try {
       await writer.recover();
@@ -149,6 +151,7 @@ export class CacheWriter {
       await removeHelpers(this.directory);
       return;
     }
+    await refuseLinkedFolder(join(this.directory, SHARDS_FOLDER));
     // Another writer may have begun and ended between the look from outside and the lock.
     if (!names.includes(INPUTS_FILE)) await refuseForeignFolder(this.directory);
     await removeTemporaries(this.directory);

@@ -3,12 +3,12 @@ import { lstat, open, readdir } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import {
   InputError,
+  LOCK_FILE,
   ProgressMeter,
   explainSystemError,
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
-import { LOCK_FILE } from './cache-lock.js';
 import { sumLogps, type CacheRow } from './cache-row.js';
 import { refuseOtherCounts } from './dropped-file.js';
 import {

@@ -2,8 +2,7 @@
  * JSON from files nobody has checked. `JSON.parse` alone keeps the last of two equal keys without a word, so two
  * programs can read two different models out of one file; here a repeated key is an error, and so is deep nesting.
  */
-import { explainSystemError, InputError, quoteValue } from '@selective-dpo/foundation';
-import { openRegularFile } from './regular-file.js';
+import { explainSystemError, InputError, openRegularFile, quoteValue } from '@selective-dpo/foundation';
 
 /** Objects and arrays inside one another; the files read here need four. */
 const MAX_DEPTH = 16;

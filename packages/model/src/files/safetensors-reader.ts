@@ -1,7 +1,7 @@
 /** Reads tensors of one safetensors file by position: memory holds the tensor asked for and nothing else. */
 import type { FileHandle } from 'node:fs/promises';
-import { explainSystemError, InputError } from '@selective-dpo/foundation';
-import { openRegularFile } from './regular-file.js';
+import { explainSystemError, InputError, openRegularFile } from '@selective-dpo/foundation';
+
 import { widenBfloat16s, widenHalves } from './half-precision.js';
 import { LENGTH_BYTES, parseHeader, parseHeaderLength } from './safetensors-header.js';
 import type { SafetensorsHeader, TensorInfo } from './safetensors-header.js';

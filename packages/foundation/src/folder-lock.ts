@@ -1,50 +1,56 @@
 /**
- * One writer a cache: a lock file that names its writer's process, taken over when that process is gone. It appears
+ * One writer a folder: a lock file that names its writer's process, taken over when that process is gone. It appears
  * whole (written aside, then hard-linked), so a lock is never seen without its owner.
  */
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { InputError, TEMPORARY_SUFFIX, explainSystemError } from '@selective-dpo/foundation';
-import { z } from 'zod';
+import { TEMPORARY_SUFFIX } from './durable-file.js';
+import { InputError, explainSystemError } from './errors.js';
+import { readRegularFile } from './regular-file.js';
 
 export const LOCK_FILE = '.writer.lock';
 
-const ownerSchema = z.strictObject({
-  pid: z.int().min(1),
-  host: z.string(),
+interface Owner {
+  pid: number;
+  host: string;
   /** When the process started, in ticks since boot: a later process with the same number is another one. */
-  started: z.string(),
-});
+  started: string;
+}
 
-type Owner = z.infer<typeof ownerSchema>;
+/** How a busy folder is reported: a stable code and what it is that is being written. */
+export interface LockPurpose {
+  code: string;
+  what: string;
+}
 
+const MAX_LOCK_BYTES = 4096;
 const ATTEMPTS = 3;
 let asideCount = 0;
 
-export class CacheLock {
+export class FolderLock {
   private constructor(
     private readonly path: string,
     private readonly content: string,
   ) {}
 
   /**
-   * Takes the lock of a cache that exists as a folder.
-   * @throws InputError `cache-busy` while another process holds it, or one on another host may.
+   * Takes the lock of a folder that exists.
+   * @throws InputError of the purpose's code while another process holds it, or one on another host may.
    */
-  static async acquire(directory: string): Promise<CacheLock> {
+  static async acquire(directory: string, purpose: LockPurpose): Promise<FolderLock> {
     const path = join(directory, LOCK_FILE);
     const content = JSON.stringify(thisProcess());
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (await publishLock(path, content)) return new CacheLock(path, content);
+      if (await publishLock(path, content)) return new FolderLock(path, content);
       const found = await textOf(path);
       if (found === undefined) continue;
       const owner = parseOwner(found);
-      if (owner !== undefined && isAlive(owner)) throw busy(directory, owner);
+      if (owner !== undefined && isAlive(owner)) throw busy(directory, purpose, owner);
       await removeStale(path, found);
     }
-    throw busy(directory, undefined);
+    throw busy(directory, purpose, undefined);
   }
 
   /** Gives the lock back, unless someone has removed it and another writer has taken it since. */
@@ -91,8 +97,8 @@ function asideName(path: string): string {
   return `${path}.${process.pid}.${asideCount++}${TEMPORARY_SUFFIX}`;
 }
 
-function busy(directory: string, owner: Owner | undefined): InputError {
-  return new InputError('cache-busy', 'another process is writing this cache', {
+function busy(directory: string, { code, what }: LockPurpose, owner: Owner | undefined): InputError {
+  return new InputError(code, `another process is writing this ${what}`, {
     file: directory,
     ...(owner === undefined ? {} : { found: `process ${owner.pid} on ${owner.host}` }),
     hint: `wait for it, or delete ${LOCK_FILE} in the folder if that process is gone`,
@@ -105,7 +111,7 @@ function thisProcess(): Owner {
 
 async function textOf(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readRegularFile(path, MAX_LOCK_BYTES)).toString('utf8');
   } catch {
     return undefined;
   }
@@ -114,7 +120,10 @@ async function textOf(path: string): Promise<string | undefined> {
 /** undefined for what no writer wrote, e.g. a file emptied by a power cut. */
 function parseOwner(text: string): Owner | undefined {
   try {
-    return ownerSchema.parse(JSON.parse(text));
+    const { pid, host, started } = JSON.parse(text) as Partial<Owner>;
+    if (!Number.isSafeInteger(pid) || pid! < 1) return undefined;
+    if (typeof host !== 'string' || typeof started !== 'string') return undefined;
+    return { pid: pid!, host, started };
   } catch {
     return undefined;
   }
