@@ -1,6 +1,6 @@
 /** The command `sdpo`: reads the words, runs one command, sets the exit code. */
 import { CommanderError, type Command } from 'commander';
-import { InputError } from '@selective-dpo/foundation';
+import { InputError, describeProblem, explainSystemError } from '@selective-dpo/foundation';
 import { ConsoleWriter } from './console/console-writer.js';
 import { buildProgram } from './program.js';
 
@@ -17,13 +17,33 @@ function stopOnSignals(): AbortSignal {
   return controller.signal;
 }
 
-// A reader such as `head` that has seen enough, or a terminal that is gone, is no reason to end long work.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-  });
+/**
+ * A reader such as `head` that has seen enough, or a terminal that is gone, is no reason to end long work. Output that cannot
+ * be written for another reason (a full disk) is said once; the work goes on, and the exit code tells.
+ */
+function outliveOutput(): void {
+  let said = false;
+  for (const [name, stream] of [
+    ['standard output', process.stdout],
+    ['standard error', process.stderr],
+  ] as const) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE' || error.code === 'EIO' || said) return;
+      said = true;
+      outputFailed = true;
+      const problem = explainSystemError(error, name);
+      if (stream !== process.stderr && problem instanceof InputError) {
+        process.stderr.write(`error: ${describeProblem(problem)}\n`);
+      }
+    });
+  }
 }
 
+let outputFailed = false;
+outliveOutput();
+process.on('exit', () => {
+  if (outputFailed && (process.exitCode ?? 0) === 0) process.exitCode = 2;
+});
 const signal = stopOnSignals();
 const program: Command = buildProgram({
   async run(values, body) {

@@ -12,6 +12,7 @@ import {
   parseShallowJson,
   quoteValue,
   readRegularFile,
+  refuseInside,
   refuseLinkedFolder,
   sha256OfFile,
 } from '../src/index.js';
@@ -75,6 +76,21 @@ describe('a folder of our own', () => {
     expect(await readdir(folder)).toEqual([]);
     await writeFile(join(folder, '.writer.lock'), '{"pid":1.5}');
     await (await FolderLock.acquire(folder, purpose)).release();
+  });
+});
+
+describe('an output folder', () => {
+  it('does not lie inside an input folder, also not by a link', async () => {
+    const folder = await freshFolder();
+    await mkdir(join(folder, 'cache'));
+    await symlink(join(folder, 'cache'), join(folder, 'link'));
+    const cache = join(folder, 'cache');
+    for (const inside of ['cache', 'cache/run/new', 'link', 'link/run', './cache/../cache/x']) {
+      expect(await codeOf(refuseInside(join(folder, inside), cache)), inside).toBe('output-inside-input');
+    }
+    for (const beside of ['run', 'cache-run', 'cache/../run', '.']) {
+      expect(await codeOf(refuseInside(join(folder, beside), cache)), beside).toBe('no error');
+    }
   });
 });
 

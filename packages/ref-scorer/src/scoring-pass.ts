@@ -1,5 +1,6 @@
 /** The pass itself: pairs are gathered into shards, scored and published; dropped rows are counted and listed. */
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Interrupted, ProgressMeter, InputError, type TokenizedPair } from '@selective-dpo/foundation';
 import {
   DROPPED_FILE,
@@ -13,7 +14,10 @@ import {
   type PreferenceSource,
 } from '@selective-dpo/data';
 import type { ScoreOptions } from './score-dataset.js';
-import type { Scorer } from './scorer.js';
+import type { PairLogps, Scorer } from './scorer.js';
+
+/** Longest time between two chances for Ctrl-C. */
+const GIVE_WAY_MS = 50;
 
 export class ScoringPass {
   private pairs = 0;
@@ -21,6 +25,7 @@ export class ScoringPass {
   private meter!: ProgressMeter;
   private tokens = 0;
   private readonly startedAt = performance.now();
+  private gaveWayAt = performance.now();
 
   constructor(
     private readonly options: ScoreOptions,
@@ -67,12 +72,16 @@ export class ScoringPass {
   /** Rows of the source: parsing them once more is cheap beside scoring, and gives the time left. */
   private async countRows(): Promise<number> {
     let rows = 0;
-    for await (const row of this.source.rows()) rows += row === undefined ? 0 : 1;
+    for await (const row of this.source.rows()) {
+      if (row !== undefined) rows++;
+      await this.letSignalsIn();
+    }
     return rows;
   }
 
   private async scoreAll(ledger: DropLedger, alreadyScored: number): Promise<void> {
     for await (const item of tokenizePairs(this.source, this.tokenizer, this.options.limits)) {
+      await this.letSignalsIn();
       if (isDroppedRow(item)) {
         await ledger.add(item);
         this.emit(1);
@@ -94,6 +103,7 @@ export class ScoringPass {
       this.emit(scored);
       this.stopIfAsked();
     });
+    pairs.forEach((pair, i) => this.refuseNonFinite(pair, logps[i]!));
     const rows: CacheRow[] = pairs.map((pair, i) => ({
       ...pair,
       chosenRefLogps: logps[i]!.chosen,
@@ -110,12 +120,33 @@ export class ScoringPass {
     this.options.listener?.(this.meter.advance(units, figures));
   }
 
+  /** Reading and tokenising may go on for long without giving way to signals. */
+  private async letSignalsIn(): Promise<void> {
+    const now = performance.now();
+    if (now - this.gaveWayAt < GIVE_WAY_MS) return;
+    await setImmediate();
+    this.gaveWayAt = now;
+    this.stopIfAsked();
+  }
+
   private stopIfAsked(): void {
     if (this.options.signal?.aborted !== true) return;
     throw new Interrupted(
       'stopped; every published shard is kept',
       'run the same command again: it goes on after the last published shard',
     );
+  }
+
+  /** A damaged reference gives NaN; the cache would be of no use. */
+  private refuseNonFinite(pair: TokenizedPair, { chosen, rejected }: PairLogps): void {
+    const found = [...chosen, ...rejected].find((logp) => !Number.isFinite(logp));
+    if (found === undefined) return;
+    throw new InputError('reference-not-finite', 'the reference gives log-probs that are no numbers', {
+      file: this.options.modelDirectory,
+      found: `${found} for a token of row ${pair.sourceRow}`,
+      expected: 'finite log-probs',
+      hint: 'its weights are damaged or overflow: check or download them again',
+    });
   }
 
   private refuseUnknownIds(pair: TokenizedPair): void {

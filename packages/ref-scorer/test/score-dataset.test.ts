@@ -264,6 +264,19 @@ describe('bad input', () => {
     expect((failure as InputError).details).toMatchObject({ file, row: 1, expected: 'ids below 20' });
   });
 
+  it('from a reference with NaN in its weights is refused, and no cache is there', async () => {
+    const broken = await writeReference();
+    const path = join(broken, 'model.safetensors');
+    const bytes = await readFile(path);
+    bytes.fill(0xff, bytes.length - 4);
+    await writeFile(path, bytes);
+    const wanted = await options({ modelDirectory: broken });
+    const failure = await failureOf(scoreDataset(wanted));
+    expect(codeOf(failure)).toBe('reference-not-finite');
+    expect((failure as InputError).details.file).toBe(broken);
+    expect(await readdir(wanted.outDirectory)).not.toContain('manifest.json');
+  });
+
   it('leaves a folder that holds something else as it was', async () => {
     const outDirectory = await freshFolder();
     await mkdir(join(outDirectory, 'mine'));

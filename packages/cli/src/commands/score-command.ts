@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { explainSystemError } from '@selective-dpo/foundation';
+import { readRegularFile } from '@selective-dpo/foundation';
 import { PREFERENCE_LAYOUTS } from '@selective-dpo/data';
 import {
   DEFAULT_BATCH_TOKENS,
@@ -11,6 +10,9 @@ import {
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
 import { OptionReader } from '../options.js';
+
+/** Real templates have up to 20 KB. */
+const MAX_TEMPLATE_BYTES = 256 << 10;
 
 /** `sdpo score`: stage one. */
 export function addScoreCommand(program: Command, context: CommandContext): void {
@@ -66,11 +68,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
 }
 
 async function readTemplate(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw explainSystemError(error, file);
-  }
+  return (await readRegularFile(file, MAX_TEMPLATE_BYTES)).toString('utf8');
 }
 
 function describe(result: ScoreResult): string[] {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { refuseInside } from '@selective-dpo/foundation';
 import {
   RUN_CONFIG_FILE,
   describeTrainingKeys,
@@ -32,6 +33,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
         const cacheDirectory = options.required('cache', '--cache', 'a cache made by sdpo score');
         const outDirectory = options.required('out', '--out', 'a folder');
         options.finish();
+        await refuseInside(outDirectory, cacheDirectory);
         const resume = options.flag('resume');
         const file = options.text('config') ?? (resume ? await configOfRun(outDirectory) : undefined);
         const config = await resolveTrainingConfig(file, settings);

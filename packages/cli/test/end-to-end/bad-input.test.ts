@@ -167,6 +167,17 @@ describe('bad input ends with one line and exit code 2', () => {
     expectRefusal(await sdpo(['cache', 'verify', POLICY]), ['no reference cache']);
   });
 
+  it('a template that is no file, and an output folder inside the cache', async () => {
+    const template = await sdpo([
+      ...['score', '--model', POLICY, '--data', DATA, '--out', join(await freshFolder(), 'x')],
+      ...['--chat-template', '/dev/zero'],
+    ]);
+    expectRefusal(template, ['/dev/zero', 'regular file']);
+    const args = ['--policy', POLICY, '--cache', cache, '--out', join(cache, 'run'), 'engine=wasm'];
+    expectRefusal(await sdpo(['train', ...args]), ['lies inside an input folder']);
+    expect((await sdpo(['cache', 'verify', cache])).code).toBe(0);
+  });
+
   it('other inputs for a cache that is there', async () => {
     const again = await sdpo([
       'score',

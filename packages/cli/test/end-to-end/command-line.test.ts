@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync, openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -32,6 +33,21 @@ describe('long work', () => {
     const code = await new Promise((resolve) => child.on('close', resolve));
     expect(code).toBe(0);
     expect(await readFile(join(out, 'final', 'config.json'), 'utf8')).toContain('LlamaForCausalLM');
+  });
+
+  it('goes on when its output cannot be written, says so once, and ends with exit code 2', async (context) => {
+    if (!existsSync('/dev/full')) context.skip('there is no /dev/full');
+    const out = join(await freshFolder(), 'run');
+    const child = spawn(process.execPath, [BIN, ...trainInto(out, ...QUICK), '--json'], {
+      stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    });
+    let stderr = '';
+    child.stderr!.on('data', (piece: Buffer) => (stderr += piece.toString()));
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(2);
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringContaining('error: standard output: the disk is full'),
+    ]);
+    expect(existsSync(join(out, 'final', 'config.json'))).toBe(true);
   });
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
