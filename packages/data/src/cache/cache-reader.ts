@@ -2,8 +2,8 @@
  * Reads a finished cache row by row. A shard's digest is checked before anything in it is decoded; then rows are read in
  * place, a small record batch at a time, so memory does not grow with the cache. Reading changes no order.
  */
-import { open, stat } from 'node:fs/promises';
-import { explainSystemError } from '@selective-dpo/foundation';
+import { stat } from 'node:fs/promises';
+import { explainSystemError, openRegularFile } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import type { CacheRow } from './cache-row.js';
 import { checkedPath, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
@@ -128,12 +128,7 @@ export class CacheReader {
   private async openShard(index: number): Promise<ArrowShard> {
     const path = await this.verifyArrow(index);
     const { recordBatchRows, shards } = this.manifest;
-    let handle;
-    try {
-      handle = await open(path, 'r');
-    } catch (error) {
-      throw explainSystemError(error, path);
-    }
+    const { handle } = await openRegularFile(path);
     return ArrowShard.open(handle, path, { rows: shards[index]!.rows, recordBatchRows });
   }
 

@@ -2,14 +2,16 @@
  * `manifest.json`: written last, it names every file of the cache with size and SHA-256. It carries its own digest and
  * has exactly one serialisation, so that a single flipped bit in it is seen. A file it does not name does not exist.
  */
-import { lstat, readFile, realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   InputError,
   canonicalJson,
   explainSystemError,
+  parseShallowJson,
   publishBytes,
   quoteValue,
+  readRegularFile,
   resolveInside,
   sha256,
   sha256OfFile,
@@ -77,7 +79,7 @@ export async function readManifest(directory: string): Promise<CacheManifest> {
   const text = await readManifestText(directory, file);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseShallowJson(text);
   } catch {
     throw damagedCache(file, 'text that is not JSON', 'the manifest as it was written');
   }
@@ -99,9 +101,7 @@ async function readManifestText(directory: string, file: string): Promise<string
   try {
     const found = await lstat(file);
     if (!found.isFile()) throw damagedCache(file, 'something that is no regular file', 'a regular file');
-    const { size } = found;
-    if (size > MAX_MANIFEST_BYTES) throw damagedCache(file, `${size} bytes`, `at most ${MAX_MANIFEST_BYTES}`);
-    return await readFile(file, 'utf8');
+    return (await readRegularFile(file, MAX_MANIFEST_BYTES)).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw explainSystemError(error, file);
   }

@@ -2,13 +2,15 @@
  * What stands on disk of a cache that is still growing: `inputs.json`, and beside each published shard a sidecar with
  * its rows, sizes and digests. All of it is checked again by the next writer, and goes when the manifest is there.
  */
-import { readFile, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
   InputError,
   canonicalJson,
   explainSystemError,
+  parseShallowJson,
   publishBytes,
+  readRegularFile,
   removeTemporaries,
 } from '@selective-dpo/foundation';
 import type { CacheInputs } from './cache-inputs.js';
@@ -100,9 +102,5 @@ export async function removeHelpers(directory: string): Promise<void> {
 }
 
 async function readSmallJson(file: string): Promise<unknown> {
-  const found = await stat(file);
-  if (!found.isFile() || found.size > MAX_HELPER_BYTES) {
-    throw new SyntaxError(`${found.size} bytes, at most ${MAX_HELPER_BYTES} of a regular file were expected`);
-  }
-  return JSON.parse(await readFile(file, 'utf8')) as unknown;
+  return parseShallowJson((await readRegularFile(file, MAX_HELPER_BYTES)).toString('utf8'));
 }

@@ -1,11 +1,12 @@
 /** Checks every byte and every value of a cache: digests, then Parquet and Arrow against each other. */
-import { lstat, open, readdir } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import {
   InputError,
   LOCK_FILE,
   ProgressMeter,
   explainSystemError,
+  openRegularFile,
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
@@ -84,7 +85,7 @@ async function verifyShard(directory: string, shard: CacheShard, recordBatchRows
   const parquet = await readParquetShard(parquetPath);
   if (parquet.length !== shard.rows)
     throw damagedCache(parquetPath, `${parquet.length} rows`, `${shard.rows} rows`);
-  const handle = await open(arrowPath, 'r');
+  const { handle } = await openRegularFile(arrowPath);
   const arrow = await ArrowShard.open(handle, arrowPath, { rows: shard.rows, recordBatchRows });
   try {
     let tokens = 0;

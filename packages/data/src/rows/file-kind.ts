@@ -1,6 +1,5 @@
 /** What a preference file is made of, told by its first bytes and checked against its name. */
-import { open } from 'node:fs/promises';
-import { explainSystemError, InputError } from '@selective-dpo/foundation';
+import { explainSystemError, InputError, openRegularFile } from '@selective-dpo/foundation';
 import { createGunzip } from 'node:zlib';
 
 export type FileKind = 'jsonl' | 'json' | 'parquet' | 'arrow-file' | 'arrow-stream';
@@ -76,16 +75,14 @@ function unknownKind(file: string, found: string): InputError {
 }
 
 async function readHead(file: string): Promise<Buffer> {
+  const { handle } = await openRegularFile(file);
   try {
-    const handle = await open(file, 'r');
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFFED_BYTES), 0, SNIFFED_BYTES, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await handle.close();
-    }
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFFED_BYTES), 0, SNIFFED_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
   } catch (error) {
     throw explainSystemError(error, file);
+  } finally {
+    await handle.close();
   }
 }
 

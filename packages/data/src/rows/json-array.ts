@@ -3,7 +3,14 @@
  * file of any size needs the memory of one row. Grammar: RFC 8259.
  */
 import { InputError } from '@selective-dpo/foundation';
-import { MAX_ROW_BYTES, RowBuffer, textPieces, type RowText } from './text-pieces.js';
+import {
+  endlessBlanks,
+  MAX_BLANK_RUN,
+  MAX_ROW_BYTES,
+  RowBuffer,
+  textPieces,
+  type RowText,
+} from './text-pieces.js';
 
 /** Deepest nesting inside a row. Preference rows need about five levels. */
 export const MAX_NESTING = 256;
@@ -24,6 +31,7 @@ class ArraySplitter {
   private line = 1;
   private elementLine = 1;
   private row = 0;
+  private blanks = 0;
   private readonly buffer: RowBuffer;
 
   constructor(
@@ -71,7 +79,11 @@ class ArraySplitter {
 
   /** A byte outside elements. Returns true if an element begins with it. */
   private between(byte: number): boolean {
-    if (byte === SPACE || byte === LINE_FEED || byte === 0x0d || byte === 0x09) return false;
+    if (byte === SPACE || byte === LINE_FEED || byte === 0x0d || byte === 0x09) {
+      if (++this.blanks > MAX_BLANK_RUN) throw endlessBlanks(this.file, this.row, this.line);
+      return false;
+    }
+    this.blanks = 0;
     switch (this.state) {
       case 'before-array':
         if (BYTE_ORDER_MARK.includes(byte) && this.line === 1) return false;

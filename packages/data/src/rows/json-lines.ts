@@ -1,11 +1,18 @@
 /** JSON Lines, one row at a time. */
-import { MAX_ROW_BYTES, RowBuffer, textPieces, type RowText } from './text-pieces.js';
+import {
+  endlessBlanks,
+  MAX_BLANK_RUN,
+  MAX_ROW_BYTES,
+  RowBuffer,
+  textPieces,
+  type RowText,
+} from './text-pieces.js';
 
 const LINE_FEED = 0x0a;
 
 /**
  * The lines of a file that are not blank. A byte-order mark at the start and carriage returns are left out.
- * @throws InputError `row-too-long`, `not-utf8`, `gzip-broken`, or the file system's.
+ * @throws InputError `json-broken` for blank lines without end; `row-too-long`, `not-utf8`, `gzip-broken`, or the file system's.
  */
 export async function* jsonLines(
   file: string,
@@ -15,6 +22,7 @@ export async function* jsonLines(
   const buffer = new RowBuffer(file, maxRowBytes);
   let line = 1;
   let row = 0;
+  let blank = 0;
   for await (const piece of textPieces(file, gzip)) {
     let start = 0;
     for (let end = piece.indexOf(LINE_FEED); end >= 0; end = piece.indexOf(LINE_FEED, start)) {
@@ -23,7 +31,8 @@ export async function* jsonLines(
       if (text !== '') {
         yield { text, line };
         row++;
-      }
+        blank = 0;
+      } else if (++blank > MAX_BLANK_RUN) throw endlessBlanks(file, row, line);
       line++;
       start = end + 1;
     }

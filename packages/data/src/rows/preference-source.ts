@@ -1,10 +1,10 @@
 /** A preference file as a source of rows, whatever its kind and layout. */
-import { stat } from 'node:fs/promises';
-import { explainSystemError, InputError, sha256OfFile } from '@selective-dpo/foundation';
+import { InputError, parseShallowJson, sha256OfFile } from '@selective-dpo/foundation';
 import type { DroppedRow, PreferenceRow } from './preference-row.js';
 import { columnarRows } from './columnar-rows.js';
 import { recogniseFile, type RecognisedFile } from './file-kind.js';
-import { jsonArrayElements } from './json-array.js';
+import { fileStateOf, refuseOtherState } from './file-state.js';
+import { jsonArrayElements, MAX_NESTING } from './json-array.js';
 import { jsonLines } from './json-lines.js';
 import { detectLayout, LAYOUT_FIELDS, PREFERENCE_LAYOUTS, readRow, type PreferenceLayout } from './layout.js';
 
@@ -28,12 +28,18 @@ export interface PreferenceSource {
   readonly file: string;
   /** The layout that was given, or found. */
   readonly layout: PreferenceLayout;
+  /** @throws InputError as {@link refuseChanged}, and the file system's. */
   fingerprint(): Promise<SourceFingerprint>;
+  /**
+   * To be called when all rows were used, before anything is published under the fingerprint.
+   * @throws InputError `dataset-changed` if the file is not in the state it was opened in.
+   */
+  refuseChanged(): Promise<void>;
   /**
    * The rows in file order, from the start at every call. A row that is valid data but no preference comes as a
    * {@link DroppedRow}. Memory: one row of text, or one row group or record batch.
    * @throws InputError `json-broken`, `row-too-long`, `not-utf8`, `gzip-broken`, `parquet-unreadable`,
-   *   `arrow-unreadable`, or the file system's.
+   *   `arrow-unreadable`, `dataset-changed`, or the file system's.
    */
   rows(): AsyncGenerator<PreferenceRow | DroppedRow>;
 }
@@ -54,26 +60,28 @@ export async function openPreferenceSource(
 ): Promise<PreferenceSource> {
   const { layout: asked = 'auto', limit } = options;
   checkOptions(asked, limit);
+  const opened = await fileStateOf(file);
+  const refuseChanged = (): Promise<void> => refuseOtherState(file, opened);
   const recognised = await recogniseFile(file);
   const layout = asked === 'auto' ? await layoutOfFirstRow(file, recognised) : asked;
   return {
     file,
     layout,
     async fingerprint() {
-      try {
-        const { size } = await stat(file);
-        return { sha256: await sha256OfFile(file), bytes: size, layout, limit: limit ?? null };
-      } catch (error) {
-        throw explainSystemError(error, file);
-      }
+      const sha256 = await sha256OfFile(file);
+      await refuseChanged();
+      return { sha256, bytes: Number(opened.size), layout, limit: limit ?? null };
     },
+    refuseChanged,
     async *rows() {
+      await refuseChanged();
       let row = 0;
       for await (const { value } of rawRows(file, recognised)) {
         yield readRow(layout, value, row);
         row++;
-        if (row === limit) return;
+        if (row === limit) break;
       }
+      await refuseChanged();
     },
   };
 }
@@ -114,7 +122,7 @@ async function* rawRows(file: string, { kind, gzip }: RecognisedFile): AsyncGene
 
 function parseRow(text: string, file: string, row: number, line: number): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseShallowJson(text, MAX_NESTING);
   } catch (error) {
     throw new InputError('json-broken', 'the row is not valid JSON', {
       file,

@@ -1,12 +1,14 @@
 /** The bytes of a text file in pieces, unpacked if gzipped. One piece is held at a time. */
-import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { explainSystemError, InputError } from '@selective-dpo/foundation';
+import { explainSystemError, InputError, openRegularFile } from '@selective-dpo/foundation';
 import { brokenGzip } from './file-kind.js';
 
 /** Longest row, in bytes of JSON: 64 MiB. With it, memory is bounded whatever a gzip file unpacks to. */
 export const MAX_ROW_BYTES = 64 * 1024 * 1024;
+
+/** Most blank lines, or blanks between the elements of an array, one after the other. */
+export const MAX_BLANK_RUN = 1_000_000;
 
 const PIECE_BYTES = 1 << 18;
 
@@ -16,9 +18,10 @@ export interface RowText {
   line: number;
 }
 
-/** @throws InputError `gzip-broken`, or the file system's. */
+/** @throws InputError `gzip-broken`, `not-a-file`, or the file system's. */
 export async function* textPieces(file: string, gzip: boolean): AsyncGenerator<Buffer> {
-  const source = createReadStream(file, { highWaterMark: PIECE_BYTES });
+  const { handle } = await openRegularFile(file);
+  const source = handle.createReadStream({ highWaterMark: PIECE_BYTES });
   // The callback keeps a failure from being thrown twice; the loop below sees it as well.
   const stream = gzip ? pipeline(source, createGunzip({ chunkSize: PIECE_BYTES }), () => undefined) : source;
   try {
@@ -34,6 +37,17 @@ export async function* textPieces(file: string, gzip: boolean): AsyncGenerator<B
 
 function isZlibError(error: unknown): error is Error {
   return error instanceof Error && /^Z_/.test((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/** @returns the refusal of a file that goes on with nothing but blanks: a small gzip file may unpack to any number. */
+export function endlessBlanks(file: string, row: number, line: number): InputError {
+  return new InputError('json-broken', 'the file goes on with nothing but blanks', {
+    file,
+    line,
+    row,
+    found: `more than ${MAX_BLANK_RUN} blank lines or characters in a row`,
+    hint: 'remove them',
+  });
 }
 
 /** Collects the bytes of one row, and refuses a row longer than the limit. */

@@ -1,32 +1,26 @@
 /** Small JSON files of a model directory, read whole after their size is checked. */
-import { readFile, stat } from 'node:fs/promises';
-import { explainSystemError, InputError, quoteValue } from '@selective-dpo/foundation';
+import { InputError, parseShallowJson, quoteValue, readRegularFile } from '@selective-dpo/foundation';
 
 /** Largest tokenizer file read: those of 260,000-token vocabularies have about 35 MB. */
 export const MAX_TOKENIZER_FILE_BYTES = 256 * 1024 * 1024;
 
 /**
  * The text of a file, or undefined if there is none.
- * @throws InputError `file-too-large`, `not-utf8`, or the file system's other than not-found.
+ * @throws InputError `file-too-large`, `not-a-file`, `not-utf8`, or the file system's other than not-found.
  */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
+  let bytes: Buffer;
   try {
-    const { size } = await stat(path);
-    if (size > MAX_TOKENIZER_FILE_BYTES) {
-      throw new InputError('file-too-large', 'the file is too large for what it should hold', {
-        file: path,
-        found: `${size} bytes`,
-        expected: `at most ${MAX_TOKENIZER_FILE_BYTES} bytes`,
-      });
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+    bytes = await readRegularFile(path, MAX_TOKENIZER_FILE_BYTES);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-      throw new InputError('not-utf8', 'the text is not valid UTF-8', { file: path });
-    }
-    throw explainSystemError(error, path);
+    if (error instanceof InputError && ['file-not-found', 'not-a-folder'].includes(error.code))
+      return undefined;
+    throw error;
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new InputError('not-utf8', 'the text is not valid UTF-8', { file: path });
   }
 }
 
@@ -39,7 +33,7 @@ export async function readJsonIfPresent(path: string): Promise<Record<string, un
   if (text === undefined) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseShallowJson(text);
   } catch (error) {
     throw new InputError('json-broken', 'the file is not valid JSON', {
       file: path,
