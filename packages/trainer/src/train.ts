@@ -25,7 +25,13 @@ import {
 } from './run/checkpoint.js';
 import { conversationFormat, exportFinal, isFinished } from './run/final-model.js';
 import { METRICS_FILE, MetricsLog, lastMetricsIn } from './run/metrics-log.js';
-import { prepareRunDirectory, runFingerprint, type RunIdentity } from './run/run-directory.js';
+import {
+  CHECKPOINTS_FOLDER,
+  FINAL_FOLDER,
+  prepareRunDirectory,
+  runFingerprint,
+  type RunIdentity,
+} from './run/run-directory.js';
 import { TrainingOrder } from './run/training-order.js';
 import { SelectionHistory } from './selection/selection-history.js';
 import { batchMetrics, type Metrics } from './step/batch-metrics.js';
@@ -115,14 +121,22 @@ class TrainingRun {
 
   async toTheEnd(): Promise<TrainResult> {
     const { outDirectory, resume } = this.options;
-    const earlier = await prepareRunDirectory(outDirectory, this.identity, resume);
-    if (resume && !earlier)
-      this.notice('no-run', `${outDirectory} holds no run to go on with: a new one begins`);
-    if (earlier && (await isFinished(this.finalDirectory))) return this.finishedBefore();
+    const { earlier, lock } = await prepareRunDirectory(outDirectory, this.identity, resume);
+    try {
+      if (resume && !earlier)
+        this.notice('no-run', `${outDirectory} holds no run to go on with: a new one begins`);
+      if (earlier && (await isFinished(this.finalDirectory))) return await this.finishedBefore();
+      return await this.trainFrom(earlier);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  private async trainFrom(earlier: boolean): Promise<TrainResult> {
     this.state = (earlier ? await this.restore() : undefined) ?? (await this.start());
     try {
       const { step } = this.state;
-      this.log = await MetricsLog.open(join(outDirectory, METRICS_FILE), step);
+      this.log = await MetricsLog.open(this.metricsFile, step);
       this.lastMetrics = this.log.last;
       try {
         await this.optimise();
@@ -145,7 +159,7 @@ class TrainingRun {
   }
 
   private async finishedBefore(): Promise<TrainResult> {
-    const lastMetrics = await lastMetricsIn(join(this.options.outDirectory, METRICS_FILE));
+    const lastMetrics = await lastMetricsIn(this.metricsFile);
     const { finalDirectory, order } = this;
     return { steps: order.totalSteps, finalDirectory, alreadyComplete: true, lastMetrics };
   }
@@ -342,11 +356,15 @@ class TrainingRun {
   }
 
   private get finalDirectory(): string {
-    return join(this.options.outDirectory, 'final');
+    return join(this.options.outDirectory, FINAL_FOLDER);
   }
 
   private get checkpoints(): string {
-    return join(this.options.outDirectory, 'checkpoints');
+    return join(this.options.outDirectory, CHECKPOINTS_FOLDER);
+  }
+
+  private get metricsFile(): string {
+    return join(this.options.outDirectory, METRICS_FILE);
   }
 
   private notice(code: string, message: string, figures?: Record<string, number>): void {

@@ -1,4 +1,5 @@
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { describe, expect, it } from 'vitest';
@@ -19,17 +20,24 @@ const identity = (
   config: { ...trainingConfigSchema.parse({}), ...config },
 });
 
+/** Prepares a folder and gives its lock back; whether it held an earlier part of the run. */
+async function prepare(...parameters: Parameters<typeof prepareRunDirectory>): Promise<boolean> {
+  const { earlier, lock } = await prepareRunDirectory(...parameters);
+  await lock.release();
+  return earlier;
+}
+
 /** A folder in which a run with the given settings was begun. */
 async function begun(run = identity()): Promise<string> {
   const folder = join(await freshFolder(), 'run');
-  expect(await prepareRunDirectory(folder, run, false)).toBe(false);
+  expect(await prepare(folder, run, false)).toBe(false);
   return folder;
 }
 
 describe('a new run', () => {
   it.each([false, true])('makes its folder and describes itself, with resume %s', async (resume) => {
     const folder = join(await freshFolder(), 'deep', 'run');
-    expect(await prepareRunDirectory(folder, identity({ keep: 0.3 }), resume)).toBe(false);
+    expect(await prepare(folder, identity({ keep: 0.3 }), resume)).toBe(false);
     expect((await readdir(folder)).sort()).toEqual(['config.yaml', 'run.json']);
     expect(JSON.parse(await readFile(join(folder, 'run.json'), 'utf8'))).toEqual(identity({ keep: 0.3 }));
   });
@@ -46,14 +54,14 @@ describe('a new run', () => {
   it('takes an empty folder, and one with hidden files only', async () => {
     const folder = await freshFolder();
     await writeFile(join(folder, '.gitkeep'), '');
-    expect(await prepareRunDirectory(folder, identity(), false)).toBe(false);
+    expect(await prepare(folder, identity(), false)).toBe(false);
     expect(await readdir(folder)).toContain('run.json');
   });
 
   it.each([false, true])('refuses a folder that holds other things, with resume %s', async (resume) => {
     const folder = await freshFolder();
     await writeFile(join(folder, 'thesis.tex'), 'x');
-    const problems = await refusalOf(() => prepareRunDirectory(folder, identity(), resume));
+    const problems = await refusalOf(() => prepare(folder, identity(), resume));
     expect(problems).toMatchObject([
       { code: 'folder-in-use', details: { file: folder, found: 'thesis.tex' } },
     ]);
@@ -64,7 +72,7 @@ describe('a new run', () => {
     const file = join(await freshFolder(), 'file');
     await writeFile(file, 'x');
     for (const place of [file, join(file, 'run')]) {
-      const problems = await refusalOf(() => prepareRunDirectory(place, identity(), false));
+      const problems = await refusalOf(() => prepare(place, identity(), false));
       expect(problems).toMatchObject([{ code: 'not-a-folder', details: { file: place } }]);
     }
     expect(await readFile(file, 'utf8')).toBe('x');
@@ -74,7 +82,7 @@ describe('a new run', () => {
 describe('a folder that holds a run', () => {
   it('is refused without resume, and says how to go on', async () => {
     const folder = await begun();
-    const [problem] = await refusalOf(() => prepareRunDirectory(folder, identity(), false));
+    const [problem] = await refusalOf(() => prepare(folder, identity(), false));
     expect(problem).toMatchObject({ code: 'run-exists', details: { file: folder } });
     expect(problem!.details.hint).toContain('--resume');
   });
@@ -82,13 +90,13 @@ describe('a folder that holds a run', () => {
   it('is gone on with when nothing differs', async () => {
     const folder = await begun();
     await mkdir(join(folder, 'checkpoints'));
-    expect(await prepareRunDirectory(folder, identity(), true)).toBe(true);
+    expect(await prepare(folder, identity(), true)).toBe(true);
   });
 
   it('is refused for other settings, each named with both values', async () => {
     const folder = await begun();
     const wanted = identity({ keep: 0.5, loss: 'ipo', seed: 0 }, { policySha256: 'c'.repeat(64) });
-    const problems = await refusalOf(() => prepareRunDirectory(folder, wanted, true));
+    const problems = await refusalOf(() => prepare(folder, wanted, true));
     expect(
       problems.map(({ code, details: { field, found, expected } }) => [code, field, found, expected]),
     ).toEqual(
@@ -104,7 +112,7 @@ describe('a folder that holds a run', () => {
   it('is refused for another cache or another engine, and for an engine’s figure that came or went', async () => {
     const folder = await begun();
     const fields = async (change: Partial<RunIdentity>) =>
-      (await refusalOf(() => prepareRunDirectory(folder, identity({}, change), true))).map(
+      (await refusalOf(() => prepare(folder, identity({}, change), true))).map(
         ({ details: { field, found, expected } }) => [field, found, expected],
       );
     expect(await fields({ cacheManifestSha256: 'x' })).toEqual([
@@ -120,42 +128,57 @@ describe('a folder that holds a run', () => {
   it('may be gone on with under another saveEvery and saveTotalLimit, which change no value', async () => {
     const folder = await begun();
     const wanted = identity({ saveEvery: 3, saveTotalLimit: 9 });
-    expect(await prepareRunDirectory(folder, wanted, true)).toBe(true);
+    expect(await prepare(folder, wanted, true)).toBe(true);
     expect(runFingerprint(wanted)).toBe(runFingerprint(identity()));
   });
 
   it.each(['', '{"config":', 'null', '7'])('is refused when its description is %j', async (text) => {
     const folder = await begun();
     await writeFile(join(folder, 'run.json'), text);
-    expect(codesOf(await refusalOf(() => prepareRunDirectory(folder, identity(), true)))).toEqual([
-      'run-damaged',
-    ]);
+    expect(codesOf(await refusalOf(() => prepare(folder, identity(), true)))).toEqual(['run-damaged']);
   });
 
   it('is refused when its description is of something else', async () => {
     const folder = await begun();
     await writeFile(join(folder, 'run.json'), '{"name":"an npm package"}');
-    const problems = await refusalOf(() => prepareRunDirectory(folder, identity(), true));
+    const problems = await refusalOf(() => prepare(folder, identity(), true));
     expect(new Set(codesOf(problems))).toEqual(new Set(['run-differs']));
     expect(problems.map(({ details }) => details.field)).toEqual(
       expect.arrayContaining(['name', 'policySha256', 'config.keep']),
     );
   });
 
+  it('is refused when its description is nested beyond all measure, or far too large', async () => {
+    const folder = await begun();
+    const file = join(folder, 'run.json');
+    await writeFile(file, '{"a":'.repeat(170_000) + '1' + '}'.repeat(170_000));
+    const own = (code: string) => [{ code, details: { file } }];
+    expect(await refusalOf(() => prepare(folder, identity(), true))).toMatchObject(own('run-damaged'));
+    await truncate(file, 0);
+    await truncate(file, 3 * 2 ** 30);
+    expect(await refusalOf(() => prepare(folder, identity(), true))).toMatchObject(own('file-too-large'));
+  });
+
+  it('is refused when its description is a pipe, without waiting for a writer', async () => {
+    const folder = await begun();
+    const file = join(folder, 'run.json');
+    await rm(file);
+    execFileSync('mkfifo', [file]);
+    expect(codesOf(await refusalOf(() => prepare(folder, identity(), true)))).toEqual(['not-a-file']);
+  });
+
   it('is refused when its description is a folder', async () => {
     const folder = await begun();
     await rm(join(folder, 'run.json'));
     await mkdir(join(folder, 'run.json'));
-    expect(codesOf(await refusalOf(() => prepareRunDirectory(folder, identity(), true)))).toEqual([
-      'is-a-folder',
-    ]);
+    expect(codesOf(await refusalOf(() => prepare(folder, identity(), true)))).toEqual(['is-a-folder']);
   });
 
   it('gets its configuration again when a kill came before that was written', async () => {
     const folder = await begun();
     const text = await readFile(join(folder, 'config.yaml'), 'utf8');
     await rm(join(folder, 'config.yaml'));
-    expect(await prepareRunDirectory(folder, identity(), true)).toBe(true);
+    expect(await prepare(folder, identity(), true)).toBe(true);
     expect(await readFile(join(folder, 'config.yaml'), 'utf8')).toBe(text);
   });
 
@@ -164,7 +187,7 @@ describe('a folder that holds a run', () => {
     await mkdir(join(folder, '.final.123.tmp'));
     await mkdir(join(folder, '.notes'));
     await writeFile(join(folder, 'notes.tmp'), '');
-    await prepareRunDirectory(folder, identity(), true);
+    await prepare(folder, identity(), true);
     expect((await readdir(folder)).sort()).toEqual(['.notes', 'config.yaml', 'notes.tmp', 'run.json']);
   });
 });

@@ -11,6 +11,7 @@ import {
   explainSystemError,
   publishDirectory,
   quoteValue,
+  refuseLinkedFolder,
   removeTemporaries,
   resolveInside,
   sha256,
@@ -63,7 +64,7 @@ export interface TrainingState {
  * Publishes `checkpoints/step-N` and removes older ones beyond `keepLast`, and before that, for the room they take,
  * those that a killed run left half-written.
  * @param policyDirectory where tokenizer files come from.
- * @throws InputError `disk-full`, …
+ * @throws InputError `disk-full`, `not-a-folder` where `checkpoints` is a link, …
  */
 export async function writeCheckpoint(
   checkpoints: string,
@@ -75,6 +76,7 @@ export async function writeCheckpoint(
   }: { runFingerprint: string; policyDirectory: string; keepLast: number },
 ): Promise<string> {
   const directory = join(checkpoints, `step-${state.step}`);
+  await refuseLinkedFolder(checkpoints);
   try {
     await mkdir(checkpoints, { recursive: true });
     await removeTemporaries(checkpoints);

@@ -1,5 +1,6 @@
 /** `final/`: the trained policy as a Hugging Face model directory that transformers and vLLM load. */
 import { lstat } from 'node:fs/promises';
+import { refuseLinkedFolder } from '@selective-dpo/foundation';
 import type { CacheManifest, CacheReader } from '@selective-dpo/data';
 import { exportParameters, writeModelDirectory, type Engine, type JsonObject } from '@selective-dpo/model';
 import type { TrainingConfig } from '../config/training-config.js';
@@ -21,13 +22,14 @@ export async function isFinished(directory: string): Promise<boolean> {
   return (await lstat(directory).catch(() => undefined))?.isDirectory() === true;
 }
 
-/** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, … */
+/** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, `not-a-folder`, … */
 export async function exportFinal(
   directory: string,
   state: TrainingState,
   { config, cache, policy, engine, lastMetrics }: FinalModelContext,
 ): Promise<string> {
   const { inputs } = cache.manifest;
+  await refuseLinkedFolder(directory);
   await writeModelDirectory(directory, {
     config: state.model.config.raw as JsonObject,
     tensors: exportParameters(state.model.parameters),

@@ -2,15 +2,19 @@
  * The folder of one run: `run.json` says what the run is made of, `config.yaml` is the configuration as resolved.
  * A folder holds one run; going on with it needs the same configuration, cache and policy.
  */
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  FolderLock,
   InputError,
   InputErrors,
   canonicalJson,
   explainSystemError,
+  parseShallowJson,
   publishBytes,
   quoteValue,
+  readRegularFile,
+  refuseLinkedFolder,
   removeTemporaries,
   sha256,
 } from '@selective-dpo/foundation';
@@ -20,6 +24,14 @@ import type { TrainingConfig } from '../config/training-config.js';
 const RUN_FILE = 'run.json';
 /** The configuration as resolved. */
 export const RUN_CONFIG_FILE = 'config.yaml';
+/** The folder of checkpoints. */
+export const CHECKPOINTS_FOLDER = 'checkpoints';
+/** The folder of the trained policy. */
+export const FINAL_FOLDER = 'final';
+
+const MAX_RUN_FILE_BYTES = 1 << 20;
+/** Objects inside one another in `run.json`: the run, its configuration or engine, and some room. */
+const MAX_RUN_FILE_DEPTH = 8;
 
 /** Settings that change no value of a run, so that a resumed run may have others. */
 const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit']);
@@ -38,39 +50,35 @@ export function runFingerprint(identity: RunIdentity): string {
   return sha256(canonicalJson(withoutFreeSettings(identity)));
 }
 
+/** A run's folder that no other process writes to until `lock` is released. */
+export interface PreparedRun {
+  /** Whether the folder holds an earlier part of this run. */
+  earlier: boolean;
+  lock: FolderLock;
+}
+
 /**
  * Makes the folder of a new run, or checks that an existing one is this run and removes what a killed one left
- * half-written.
- * @returns whether the folder holds an earlier part of this run.
- * @throws InputError `run-exists`, `folder-in-use`, `not-a-folder`, `run-damaged`; InputErrors naming each setting that
- *   differs.
+ * half-written. Takes the folder's lock; the receiver releases it.
+ * @throws InputError `run-exists`, `run-busy`, `folder-in-use`, `not-a-folder`, `run-damaged`; InputErrors naming each
+ *   setting that differs.
  */
 export async function prepareRunDirectory(
   directory: string,
   identity: RunIdentity,
   resume: boolean,
-): Promise<boolean> {
+): Promise<PreparedRun> {
   try {
     await mkdir(directory, { recursive: true });
-    const names = (await readdir(directory)).filter((name) => !name.startsWith('.'));
-    refuseForeignFolder(names, directory);
-    if (names.length > 0) {
-      if (!resume) {
-        throw new InputError('run-exists', 'the folder already holds a run', {
-          file: directory,
-          hint: 'add --resume to go on with it, or choose another --out',
-        });
-      }
-      refuseOtherRun(await readRunFile(join(directory, RUN_FILE)), identity, directory);
-      await removeTemporaries(directory);
-    } else {
-      // First, so that a kill behind it leaves a run to go on with and not a folder that is refused.
-      await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
+    // Before anything is written into a folder of someone else.
+    refuseForeignFolder(await namesIn(directory), directory);
+    const lock = await FolderLock.acquire(directory, { code: 'run-busy', what: 'run' });
+    try {
+      return { earlier: await claimRun(directory, identity, resume), lock };
+    } catch (error) {
+      await lock.release();
+      throw error;
     }
-    if (!names.includes(RUN_CONFIG_FILE)) {
-      await publishBytes(join(directory, RUN_CONFIG_FILE), stringify(identity.config));
-    }
-    return names.length > 0;
   } catch (error) {
     // Of mkdir, for a file in the folder's place.
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
@@ -81,6 +89,35 @@ export async function prepareRunDirectory(
     }
     throw explainSystemError(error, directory);
   }
+}
+
+/** The part that needs the lock. @returns whether the folder holds an earlier part of this run. */
+async function claimRun(directory: string, identity: RunIdentity, resume: boolean): Promise<boolean> {
+  const names = await namesIn(directory);
+  refuseForeignFolder(names, directory);
+  if (names.length > 0) {
+    if (!resume) {
+      throw new InputError('run-exists', 'the folder already holds a run', {
+        file: directory,
+        hint: 'add --resume to go on with it, or choose another --out',
+      });
+    }
+    for (const name of [CHECKPOINTS_FOLDER, FINAL_FOLDER]) await refuseLinkedFolder(join(directory, name));
+    refuseOtherRun(await readRunFile(join(directory, RUN_FILE)), identity, directory);
+    await removeTemporaries(directory);
+  } else {
+    // First, so that a kill behind it leaves a run to go on with and not a folder that is refused.
+    await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
+  }
+  if (!names.includes(RUN_CONFIG_FILE)) {
+    await publishBytes(join(directory, RUN_CONFIG_FILE), stringify(identity.config));
+  }
+  return names.length > 0;
+}
+
+/** What is in the folder, without hidden files, to which the lock belongs. */
+async function namesIn(directory: string): Promise<string[]> {
+  return (await readdir(directory)).filter((name) => !name.startsWith('.'));
 }
 
 function refuseForeignFolder(names: readonly string[], directory: string): void {
@@ -95,7 +132,8 @@ function refuseForeignFolder(names: readonly string[], directory: string): void 
 
 async function readRunFile(file: string): Promise<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
+    const text = (await readRegularFile(file, MAX_RUN_FILE_BYTES)).toString('utf8');
+    const value = parseShallowJson(text, MAX_RUN_FILE_DEPTH);
     if (value !== null && typeof value === 'object') return value as Record<string, unknown>;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
