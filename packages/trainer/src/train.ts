@@ -11,7 +11,15 @@ import {
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { CacheReader, splitRows, type CacheRow } from '@selective-dpo/data';
-import { AdamW, CausalLM, clipFactor, globalNorm, openEngine, type Engine } from '@selective-dpo/model';
+import {
+  AdamW,
+  CausalLM,
+  clipFactor,
+  disposeGradients,
+  globalNorm,
+  openEngine,
+  type Engine,
+} from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
 import { evaluate } from './evaluate.js';
 import { learningRateAt } from './optimisation/learning-rate.js';
@@ -35,6 +43,12 @@ import {
 import { TrainingOrder } from './run/training-order.js';
 import { SelectionHistory } from './selection/selection-history.js';
 import { batchMetrics, type Metrics } from './step/batch-metrics.js';
+import {
+  refuseNonFiniteLogps,
+  refuseNonFiniteLoss,
+  refuseNonFiniteWeights,
+  type FoundAt,
+} from './step/finiteness.js';
 import { selectiveStep, type CachedPair, type MicroBatching, type Objective } from './step/selective-step.js';
 
 export interface TrainOptions {
@@ -143,6 +157,7 @@ class TrainingRun {
       } finally {
         await this.log.close();
       }
+      await refuseNonFiniteWeights(this.state.model.parameters, this.now);
       const finalDirectory = await exportFinal(this.finalDirectory, this.state, {
         config: this.config,
         cache: this.cache,
@@ -181,7 +196,14 @@ class TrainingRun {
           'as chat_template.jinja to have it there',
       );
     }
-    const model = await CausalLM.load(this.options.policyDirectory);
+    const { policyDirectory } = this.options;
+    const model = await CausalLM.load(policyDirectory);
+    try {
+      await refuseNonFiniteWeights(model.parameters, { step: 0, policyDirectory });
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
     return {
       model,
       optimizer: this.makeOptimizer(model),
@@ -227,7 +249,13 @@ class TrainingRun {
     const result = await selectiveStep(state.model, pairs, this.objective(state.step), this.micro);
     const gradNorm = await globalNorm(result.gradients);
     const metrics = batchMetrics(result.outcomes, config.beta, state.history);
-    this.refuseNonFinite(metrics['loss']!, gradNorm, result.gradients);
+    try {
+      refuseNonFiniteLogps(metrics, this.now);
+      refuseNonFiniteLoss(metrics['loss']!, gradNorm, this.now);
+    } catch (error) {
+      disposeGradients(result.gradients);
+      throw error;
+    }
     const lr = learningRateAt(state.step, {
       peak: config.learningRate,
       type: config.lrSchedule,
@@ -272,6 +300,7 @@ class TrainingRun {
     const { model, step } = this.state;
     const checked = { row: (index: number) => this.row(index) };
     const metrics = await evaluate(model, checked, this.evalRows, this.objective(0), this.micro);
+    refuseNonFiniteLogps(metrics, this.now);
     this.lastMetrics.eval = metrics;
     await this.log.append({ split: 'eval', step, ...metrics });
     this.notice(
@@ -284,6 +313,7 @@ class TrainingRun {
   }
 
   private async save(): Promise<void> {
+    await refuseNonFiniteWeights(this.state.model.parameters, this.now);
     await writeCheckpoint(this.checkpoints, this.state, {
       runFingerprint: runFingerprint(this.identity),
       policyDirectory: this.options.policyDirectory,
@@ -297,19 +327,6 @@ class TrainingRun {
     throw new Interrupted(
       `stopped after step ${this.state.step} of ${this.order.totalSteps}`,
       'run the same command with --resume',
-    );
-  }
-
-  private refuseNonFinite(loss: number, gradNorm: number, gradients: Map<string, { dispose(): void }>): void {
-    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-    for (const gradient of gradients.values()) gradient.dispose();
-    throw new InputError(
-      'training-diverged',
-      `the loss or its gradient is not finite at step ${this.state.step + 1}`,
-      {
-        found: `loss ${loss}, gradient norm ${gradNorm}`,
-        hint: 'lower learningRate or beta, or check the policy’s weights',
-      },
     );
   }
 
@@ -353,6 +370,10 @@ class TrainingRun {
       endsSentence: this.policy.endsSentence,
       seed: mixSeeds(config.seed, step),
     };
+  }
+
+  private get now(): FoundAt {
+    return { step: this.state.step, policyDirectory: this.options.policyDirectory };
   }
 
   private get finalDirectory(): string {

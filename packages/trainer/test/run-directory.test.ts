@@ -171,7 +171,7 @@ describe('a folder that holds a run', () => {
     const folder = await begun();
     await rm(join(folder, 'run.json'));
     await mkdir(join(folder, 'run.json'));
-    expect(codesOf(await refusalOf(() => prepare(folder, identity(), true)))).toEqual(['is-a-folder']);
+    expect(codesOf(await refusalOf(() => prepare(folder, identity(), true)))).toEqual(['not-a-file']);
   });
 
   it('gets its configuration again when a kill came before that was written', async () => {

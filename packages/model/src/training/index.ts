@@ -1,2 +1,3 @@
 export * from './adamw.js';
 export * from './gradients.js';
+export * from './finite.js';
