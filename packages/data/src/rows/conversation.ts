@@ -1,4 +1,5 @@
 /** Conversations as lists of messages: reading them from a row, and finding the prompt both sides share. */
+import { quoteValue } from '@selective-dpo/foundation';
 import type { Message, PreferenceConversation } from './preference-row.js';
 import { describeMissing, isRecord, ownField, textField, UnreadableRow } from './own-field.js';
 
@@ -18,7 +19,7 @@ export function readMessage(value: unknown, place: string, keys: MessageKeys): M
   const name = textField(value, keys.role, `${place}.${keys.role}`);
   const role = keys.roles === undefined ? name : keys.roles.get(name);
   if (role === undefined || role === '') {
-    throw new UnreadableRow(`${place}.${keys.role} is ${JSON.stringify(name)}, which names no role`);
+    throw new UnreadableRow(`${place}.${keys.role} is ${quoteValue(name)}, which names no role`);
   }
   return { role, content: textField(value, keys.content, `${place}.${keys.content}`) };
 }
@@ -70,7 +71,7 @@ export function checkRoles(conversation: PreferenceConversation): PreferenceConv
     for (const turn of [turns[0], turns.at(-1)]) {
       if (turn?.role !== 'assistant') {
         throw new UnreadableRow(
-          `${side} begins or ends with a turn of ${JSON.stringify(turn?.role)}, not of the assistant`,
+          `${side} begins or ends with a turn of ${quoteValue(turn?.role)}, not of the assistant`,
         );
       }
     }

@@ -57,3 +57,11 @@ export function parseDialogue(text: string): Message[] {
   });
   return messages;
 }
+
+/** Number of leading UTF-16 units that two texts share. */
+export function sharedLength(a: string, b: string): number {
+  const shorter = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < shorter && a[length] === b[length]) length++;
+  return length;
+}

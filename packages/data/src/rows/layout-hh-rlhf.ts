@@ -4,7 +4,7 @@
  */
 import type { PreferenceConversation, PreferenceRow, PreferenceText } from './preference-row.js';
 import { checkRoles } from './conversation.js';
-import { ASSISTANT_MARK, HUMAN_MARK, parseDialogue } from './dialogue-text.js';
+import { ASSISTANT_MARK, HUMAN_MARK, parseDialogue, sharedLength } from './dialogue-text.js';
 import { textField, UnreadableRow } from './own-field.js';
 
 /** Whether a text reads as such a dialogue. */
@@ -25,13 +25,11 @@ export function readHhRlhfLayout(record: Record<string, unknown>, row: number): 
 
 /** Splits both dialogues after the last "\n\nAssistant:" they have in common. @throws UnreadableRow if none. */
 export function splitDialogues(chosen: string, rejected: string): PreferenceText {
-  for (let at = chosen.lastIndexOf(ASSISTANT_MARK); at >= 0;) {
-    const prompt = chosen.slice(0, at + ASSISTANT_MARK.length);
-    if (rejected.startsWith(prompt)) {
-      return { prompt, chosen: chosen.slice(prompt.length), rejected: rejected.slice(prompt.length) };
-    }
-    if (at === 0) break;
-    at = chosen.lastIndexOf(ASSISTANT_MARK, at - 1);
+  const shared = chosen.slice(0, sharedLength(chosen, rejected));
+  const at = shared.lastIndexOf(ASSISTANT_MARK);
+  if (at >= 0) {
+    const end = at + ASSISTANT_MARK.length;
+    return { prompt: chosen.slice(0, end), chosen: chosen.slice(end), rejected: rejected.slice(end) };
   }
   throw new UnreadableRow('chosen and rejected share no "\\n\\nAssistant:" turn: no common prompt');
 }

@@ -14,7 +14,7 @@ import {
   extractPromptMessages,
   readMessages,
 } from './conversation.js';
-import { renderPreference } from './dialogue-text.js';
+import { renderPreference, sharedLength } from './dialogue-text.js';
 import { describeMissing, ownField, UnreadableRow } from './own-field.js';
 
 /** @throws UnreadableRow if the row holds no usable preference. */
@@ -66,8 +66,7 @@ function readStandard(prompt: unknown, chosen: string, rejected: string): Prefer
  */
 export function extractPromptText(chosen: string, rejected: string): PreferenceText {
   const shorter = Math.min(chosen.length, rejected.length);
-  let split = 0;
-  while (split < shorter && chosen[split] === rejected[split]) split++;
+  let split = sharedLength(chosen, rejected);
   if (split === shorter) split--;
   else if (split > 0 && chosen[split - 1] === ' ') split--;
   // Python counts code points; never part the two halves of a surrogate pair.

@@ -36,6 +36,9 @@ export interface PreferenceRow {
   text?: PreferenceText;
 }
 
+/** Longest text of a row, and longest rendered conversation, in UTF-16 units: 1 MiB. */
+export const MAX_TEXT_LENGTH = 1 << 20;
+
 /** Why a row is not trained on. */
 export type DropReason =
   /** Missing, null or wrong-typed fields, no common prompt, roles in an order that makes no preference. */
@@ -51,7 +54,9 @@ export type DropReason =
   /** Both responses have the same ids once cut to the length limits (METHOD.md, trap 7). */
   | 'identical-after-truncation'
   /** The prompt leaves no room for a response token (METHOD.md, trap 9). */
-  | 'prompt-over-long';
+  | 'prompt-over-long'
+  /** A text of more than {@link MAX_TEXT_LENGTH} characters: no model reads as much, and tokenising it takes a heap. */
+  | 'text-over-long';
 
 /** A row of the source that gives no pair. */
 export interface DroppedRow {

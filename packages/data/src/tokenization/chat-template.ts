@@ -8,7 +8,9 @@ import { BoundedInterpreter, TemplateRunaway } from './bounded-interpreter.js';
 import { strftime } from './strftime.js';
 
 /** Longest text of a template, in UTF-16 units. The longest seen is about 20,000. */
-export const MAX_TEMPLATE_LENGTH = 1 << 20;
+export const MAX_TEMPLATE_LENGTH = 1 << 18;
+/** Longest run of blanks in a template: the library's patterns take time that grows with its square. */
+export const MAX_BLANK_RUN = 1000;
 /** Longest time one rendering may take, in milliseconds. */
 export const RENDER_DEADLINE_MS = 10_000;
 const MAX_RANGE = 1 << 16;
@@ -37,6 +39,7 @@ export class ChatTemplate {
     if (source.length > MAX_TEMPLATE_LENGTH) {
       throw this.invalid(`${source.length} characters; at most ${MAX_TEMPLATE_LENGTH}`);
     }
+    if (hasLongBlankRun(source)) throw this.invalid(`more than ${MAX_BLANK_RUN} blanks in a row`);
     try {
       this.program = new Template(source).parsed;
     } catch (error) {
@@ -101,6 +104,15 @@ export class ChatTemplate {
       hint: 'do not use this template unless you trust where it comes from',
     });
   }
+}
+
+function hasLongBlankRun(source: string): boolean {
+  let run = 0;
+  for (const character of source) {
+    run = character.trim() === '' ? run + 1 : 0;
+    if (run > MAX_BLANK_RUN) return true;
+  }
+  return false;
 }
 
 function boundedRange(start: number, stop: number | undefined, step = 1): number[] {

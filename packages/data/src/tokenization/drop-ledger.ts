@@ -3,6 +3,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { publishFile } from '@selective-dpo/foundation';
 import type { DroppedRow, DropReason } from '../rows/preference-row.js';
 
+/** Longest detail written: a chat template's own words may be of any length. */
+const MAX_DETAIL_LENGTH = 1000;
+
 const FLUSH_LENGTH = 1 << 16;
 
 /**
@@ -44,7 +47,7 @@ export class DropLedger {
   async add({ row, reason, detail }: DroppedRow): Promise<void> {
     this.byReason.set(reason, (this.byReason.get(reason) ?? 0) + 1);
     if (this.handle === undefined) return;
-    this.pending += `${JSON.stringify({ row, reason, detail })}\n`;
+    this.pending += `${JSON.stringify({ row, reason, detail: shortened(detail) })}\n`;
     if (this.pending.length >= FLUSH_LENGTH) await this.flush();
   }
 
@@ -53,4 +56,8 @@ export class DropLedger {
     this.pending = '';
     if (text !== '') await this.handle?.appendFile(text);
   }
+}
+
+function shortened(detail: string): string {
+  return detail.length > MAX_DETAIL_LENGTH ? `${detail.slice(0, MAX_DETAIL_LENGTH)}…` : detail;
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { TokenizedPair } from '@selective-dpo/foundation';
 import {
   isDroppedRow,
+  MAX_TEXT_LENGTH,
   type DroppedRow,
   type DropReason,
   type PreferenceConversation,
@@ -63,6 +64,7 @@ export function tokenizePair(
         ? encodeConversation(source.value, tokenizer)
         : encodeText(source.value, tokenizer);
   } catch (error) {
+    if (error instanceof OverLongText) return drop('text-over-long', error.message);
     if (!(error instanceof TemplateRefusal)) throw error;
     return drop('unreadable', `the chat template refuses it: ${error.message}`);
   }
@@ -108,14 +110,27 @@ function isBlank(response: PreferenceConversation['chosen'] | string): boolean {
   return texts.every((text) => text.trim() === '');
 }
 
+/** A whole sequence too long to be tokenised; the message says how long. */
+class OverLongText extends Error {
+  override readonly name = 'OverLongText';
+}
+
+/** @throws OverLongText */
+function encodeBounded(text: string, tokenizer: PairTokenizer, addSpecialTokens: boolean): number[] {
+  if (text.length > MAX_TEXT_LENGTH) {
+    throw new OverLongText(`a text of ${text.length} characters, at most ${MAX_TEXT_LENGTH} are tokenised`);
+  }
+  return tokenizer.encode(text, { addSpecialTokens });
+}
+
 function encodeText({ prompt, chosen, rejected }: PreferenceText, tokenizer: PairTokenizer): PairIds {
   const withEnd = (text: string): number[] => {
-    const ids = tokenizer.encode(text);
+    const ids = encodeBounded(text, tokenizer, true);
     if (ids.at(-1) !== tokenizer.eosTokenId) ids.push(tokenizer.eosTokenId);
     return ids;
   };
   return {
-    prompt: tokenizer.encode(prompt),
+    prompt: encodeBounded(prompt, tokenizer, true),
     chosen: withEnd(prompt + chosen),
     rejected: withEnd(prompt + rejected),
   };
@@ -124,7 +139,7 @@ function encodeText({ prompt, chosen, rejected }: PreferenceText, tokenizer: Pai
 /** The template writes the special tokens itself, so none are added. */
 function encodeConversation(conversation: PreferenceConversation, tokenizer: PairTokenizer): PairIds {
   const { prompt, chosen, rejected } = conversation;
-  const encode = (text: string): number[] => tokenizer.encode(text, { addSpecialTokens: false });
+  const encode = (text: string): number[] => encodeBounded(text, tokenizer, false);
   return {
     prompt: encode(tokenizer.renderChat(prompt, { addGenerationPrompt: true })),
     chosen: encode(tokenizer.renderChat([...prompt, ...chosen])),

@@ -3,9 +3,13 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, quoteValue } from '@selective-dpo/foundation';
 import { readJsonIfPresent, readTextIfPresent } from './json-file.js';
+import { refuseRunawayPatterns } from './runaway-pattern.js';
 
 /** Largest token id accepted: far above any vocabulary, low enough that tables of it fit in memory. */
 export const MAX_TOKEN_ID = (1 << 22) - 1;
+
+/** Sections of tokenizer.json that may hold regular expressions. */
+const PATTERN_SECTIONS = ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder'];
 
 const MODEL_TYPES = ['BPE', 'Unigram', 'WordPiece'];
 
@@ -101,6 +105,7 @@ function checkTokenizer(
   if (type === undefined ? !Array.isArray(model['merges']) : !MODEL_TYPES.includes(String(type))) {
     throw unreadable(file, 'model.type', type ?? null, MODEL_TYPES.join(', '));
   }
+  for (const field of PATTERN_SECTIONS) refuseRunawayPatterns(raw[field], field, file);
   const listed = raw['added_tokens'] ?? [];
   if (!Array.isArray(listed)) throw unreadable(file, 'added_tokens', listed, 'a list');
   const added = listed.map((token: unknown) => checkAddedToken(token, file));

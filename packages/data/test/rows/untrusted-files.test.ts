@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { isDroppedRow } from '../../src/rows/preference-row.js';
+import { readRow, type PreferenceLayout } from '../../src/rows/layout.js';
+import { splitDialogues } from '../../src/rows/layout-hh-rlhf.js';
+import { isDroppedRow, MAX_TEXT_LENGTH } from '../../src/rows/preference-row.js';
 import { openPreferenceSource } from '../../src/rows/preference-source.js';
 import { MAX_BLANK_RUN } from '../../src/rows/text-pieces.js';
 import { collect, inputErrorOf, temporaryFolder } from './temporary-folder.js';
@@ -93,6 +95,50 @@ describe('rows made to bring the reader down', () => {
     const file = write('nested.jsonl', `{"prompt":"q","chosen":"a","rejected":"b","x":${nested}}`);
     const [row] = await collect((await openPreferenceSource(file)).rows());
     expect(isDroppedRow(row!)).toBe(false);
+  });
+
+  const long = 'x'.repeat(MAX_TEXT_LENGTH + 1);
+  const turn = (content: string, role = 'assistant') => ({ role, content });
+  it.each<[string, PreferenceLayout, object]>([
+    ['a text', 'preference', { prompt: 'q', chosen: long, rejected: 'b' }],
+    ['a prompt', 'preference', { prompt: long, chosen: 'a', rejected: 'b' }],
+    [
+      'many turns',
+      'preference',
+      {
+        prompt: [turn('q', 'user')],
+        chosen: Array(9).fill(turn(long.slice(0, 2 ** 17))),
+        rejected: [turn('b')],
+      },
+    ],
+    ['an instruction', 'alpaca', { instruction: long, chosen: 'a', rejected: 'b' }],
+    ['a system text', 'alpaca', { system: long, instruction: 'q', chosen: 'a', rejected: 'b' }],
+    [
+      'a turn',
+      'sharegpt',
+      {
+        conversations: [{ from: 'human', value: long }],
+        chosen: { from: 'gpt', value: 'a' },
+        rejected: { from: 'gpt', value: 'b' },
+      },
+    ],
+    ['a dialogue', 'hh-rlhf', { chosen: `\n\nHuman: q\n\nAssistant: ${long}`, rejected: 'b' }],
+    ['bytes', 'preference', { prompt: 'q', chosen: new Uint8Array(2 ** 21), rejected: 'b' }],
+  ])('%s longer than a text may be, in %s rows', (_, layout, value) => {
+    expect(readRow(layout, value, 3)).toMatchObject({ row: 3, reason: 'text-over-long' });
+  });
+
+  it('takes a text of just the limit, and does not count what no layout reads', () => {
+    const value = { prompt: 'q', chosen: long.slice(1), rejected: 'b', notes: long };
+    expect(isDroppedRow(readRow('preference', value, 0))).toBe(false);
+  });
+
+  it('splits two dialogues of many equal turns at once', () => {
+    const turns = '\n\nAssistant:'.repeat(80_000);
+    const started = performance.now();
+    const { prompt } = splitDialogues(`\n\nHuman:${turns}x${turns}`, `\n\nHuman:${turns}y${turns}`);
+    expect(prompt).toBe(`\n\nHuman:${turns}`);
+    expect(performance.now() - started).toBeLessThan(1000);
   });
 
   it.each([

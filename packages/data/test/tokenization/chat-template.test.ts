@@ -58,7 +58,24 @@ describe('rendering', () => {
   it('refuses a range without end, and a template too long to be one', async () => {
     expect(() => template('{{ range(1000000000) }}').render({})).toThrow(TemplateRefusal);
     expect((await inputErrorOf(() => template('x'.repeat(2 ** 20 + 1)))).code).toBe('chat-template-invalid');
+    expect((await inputErrorOf(() => template('x'.repeat(2 ** 18 + 1)))).code).toBe('chat-template-invalid');
     expect(template('x'.repeat(1000)).render({})).toHaveLength(1000);
+  });
+
+  it('refuses blanks without end, which the library would take minutes for', async () => {
+    for (const blanks of [' '.repeat(1e5), '\n'.repeat(1e5), ' \t\n'.repeat(400)]) {
+      const error = await inputErrorOf(() => template(`a${blanks}b`));
+      expect(error.code).toBe('chat-template-invalid');
+      expect(error.details.found).toContain('blanks');
+    }
+    expect(template(`a${' '.repeat(1000)}b`).render({})).toHaveLength(1002);
+  });
+
+  it('reads the largest template of blanks and letters in little time', () => {
+    const started = performance.now();
+    template(`${' '.repeat(999)}x`.repeat(262));
+    template(`${'\n'.repeat(999)}x`.repeat(262));
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 });
 

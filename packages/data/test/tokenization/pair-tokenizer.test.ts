@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,6 +14,7 @@ afterAll(() => {
 });
 let folders = 0;
 const model = (files?: Record<string, unknown>): string => writeModel(join(root, String(folders++)), files);
+const deep = '['.repeat(100_000) + ']'.repeat(100_000);
 const messages = [{ role: 'user', content: 'hi' }];
 
 describe.skipIf(!shared)('real tokenizers (skipped where the shared data is absent)', () => {
@@ -83,9 +85,46 @@ describe('loading', () => {
       { 'tokenizer_config.json': { eos_token: '</s>' } },
       'eos-token-missing',
     ],
+    ['a tokenizer nested 100,000 deep', { 'tokenizer.json': `{"added_tokens":${deep}}` }, 'json-broken'],
+    ['an unread field nested so', { 'tokenizer.json': `{"model":{"zzz":${deep}}}` }, 'json-broken'],
+    [
+      'a normalizer that may run for ever',
+      {
+        'tokenizer.json': {
+          ...tokenizerJson(),
+          normalizer: {
+            type: 'Sequence',
+            normalizers: [{ type: 'Replace', pattern: { Regex: '(.*)*\\d{9}$' }, content: '' }],
+          },
+        },
+      },
+      'tokenizer-unreadable',
+    ],
+    [
+      'a pre-tokenizer that may run for ever',
+      {
+        'tokenizer.json': {
+          ...tokenizerJson(),
+          pre_tokenizer: { type: 'Split', pattern: { Regex: '(a|a)+$' }, behavior: 'Isolated' },
+        },
+      },
+      'tokenizer-unreadable',
+    ],
     ['a broken template', { 'chat_template.jinja': '{% for %}' }, 'chat-template-invalid'],
   ])('refuses %s', async (_, files, code) => {
     expect((await inputErrorOf(() => loadPairTokenizer(model(files)))).code).toBe(code);
+  });
+
+  it('refuses a device and a pipe in the place of a file, at once', async () => {
+    for (const name of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']) {
+      const directory = model({ [name]: null });
+      symlinkSync('/dev/zero', join(directory, name));
+      const error = await inputErrorOf(() => loadPairTokenizer(directory));
+      expect([error.code, error.details.file]).toEqual(['not-a-file', join(directory, name)]);
+    }
+    const piped = model({ 'tokenizer.json': null });
+    execFileSync('mkfifo', [join(piped, 'tokenizer.json')]);
+    expect((await inputErrorOf(() => loadPairTokenizer(piped))).code).toBe('not-a-file');
   });
 
   it.each<[string, Record<string, unknown>]>([

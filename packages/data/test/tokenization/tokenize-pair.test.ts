@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { SeededRandom, type TokenizedPair } from '@selective-dpo/foundation';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPreferenceSource } from '../../src/rows/preference-source.js';
-import { isDroppedRow, type DroppedRow, type PreferenceRow } from '../../src/rows/preference-row.js';
+import {
+  isDroppedRow,
+  MAX_TEXT_LENGTH,
+  type DroppedRow,
+  type PreferenceRow,
+} from '../../src/rows/preference-row.js';
 import { DropLedger } from '../../src/tokenization/drop-ledger.js';
 import { loadPairTokenizer, type PairTokenizer } from '../../src/tokenization/pair-tokenizer.js';
 import { tokenizePair, tokenizePairs } from '../../src/tokenization/tokenize-pair.js';
@@ -153,6 +158,17 @@ describe('reasons for dropping', () => {
     expect(reasonOf(row, row.text === undefined ? chat : plain, limits)).toBe(reason);
   });
 
+  it('a text longer than is tokenised, also where only the template makes it so', async () => {
+    const long = 'x'.repeat(MAX_TEXT_LENGTH - 1);
+    expect(reasonOf(textRow('qq', long, 'b'), plain)).toBe('text-over-long');
+    const doubled = await loadPairTokenizer(join(root, 'chat'), {
+      chatTemplate: '{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}',
+    });
+    const half = long.slice(0, MAX_TEXT_LENGTH / 2);
+    expect(reasonOf(chatRow('q', half, 'b'), doubled)).toBe('text-over-long');
+    expect(reasonOf(chatRow('q', half.slice(0, 1000), 'b'), doubled)).toBeUndefined();
+  });
+
   it('an empty prompt is none where there is a BOS, and a long one none with keep_end', () => {
     expect([...pairOf(textRow('', 'a', 'b'), withBos).promptIds]).toEqual([withBos.bosTokenId]);
     const pair = pairOf(textRow('qqqq', 'a', 'b'), plain, { maxLength: 4, truncation: 'keep_end' });
@@ -195,6 +211,14 @@ describe('the drop ledger', () => {
     expect(counts).toEqual({ identical: 2, 'empty-chosen': 1 });
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(drops);
+  });
+
+  it('cuts details that a chat template made long', async () => {
+    const path = join(root, 'long-detail.jsonl');
+    await DropLedger.publish(path, (ledger) =>
+      ledger.add({ row: 1, reason: 'unreadable', detail: 'd'.repeat(1e6) }),
+    );
+    expect(readFileSync(path, 'utf8').length).toBeLessThan(2000);
   });
 
   it('leaves no file where the work fails, and flushes as it goes', async () => {
