@@ -220,7 +220,11 @@ class TrainingRun {
       return undefined;
     }
     const directory = join(this.checkpoints, `step-${newest}`);
-    const checkpoint = await verifyCheckpoint(directory, runFingerprint(this.identity));
+    const checkpoint = await verifyCheckpoint(
+      directory,
+      runFingerprint(this.identity),
+      this.order.totalSteps,
+    );
     this.notice('resumed', `going on after step ${newest} of ${this.order.totalSteps}`);
     return loadCheckpoint(checkpoint, this.makeOptimizer);
   }

@@ -1,11 +1,11 @@
-import { cp, mkdir, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, sha256 } from '@selective-dpo/foundation';
+import { sha256 } from '@selective-dpo/foundation';
 import {
-  AdamW,
   CausalLM,
   exportParameters,
   openEngine,
+  type AdamW,
   type Engine,
   type TensorSource,
 } from '@selective-dpo/model';
@@ -18,38 +18,16 @@ import {
   type TrainingState,
 } from '../src/run/checkpoint.js';
 import { SelectionHistory } from '../src/selection/selection-history.js';
-import { selectiveStep, type Objective } from '../src/step/selective-step.js';
 import { freshFolder } from './fresh-folder.js';
 import { codesOf, refusalOf } from './refusal.js';
-import { pairRows } from './small-cache.js';
+import { RUN, STATE, copyOf, makeOptimizer, reseal, takeStep, trainedState } from './small-checkpoint.js';
 import { writePolicy } from './small-policy.js';
-
-const RUN = 'this run';
-const STATE = 'trainer-state.json';
-
-const objective: Objective = {
-  selection: { rule: 'quantile', keep: 0.4, spanUnit: 'window', spanWindow: 5 },
-  loss: { type: 'sigmoid', beta: 0.1, labelSmoothing: 0, rpoAlpha: 0, lengthNormalization: false },
-  endsSentence: () => false,
-  seed: 0,
-};
-
-const makeOptimizer = (model: CausalLM) => new AdamW(model.parameters);
 
 let engine: Engine;
 let policy: string;
 let state: TrainingState;
 /** A checkpoint of `state` that no test changes. */
 let written: string;
-
-/** One optimiser step on some pairs, the same for equal arguments. */
-async function takeStep({ model, optimizer, history }: TrainingState, seed: number): Promise<void> {
-  const pairs = pairRows(4, seed).map((row, i) => ({ index: 4 * seed + i, row }));
-  const micro = { pairs: 4, tokens: 4096, activations: 'keep' } as const;
-  const { outcomes, gradients } = await selectiveStep(model, pairs, objective, micro);
-  for (const { row, selection } of outcomes) history.visit(row, selection);
-  optimizer.step(gradients, 1e-2);
-}
 
 const write = (checkpoints: string, keepLast = 9, step = state.step) =>
   writeCheckpoint(
@@ -64,23 +42,7 @@ async function bitsOf(tensors: TensorSource[]): Promise<Map<string, Buffer>> {
   return bits;
 }
 
-async function copyOfCheckpoint(): Promise<string> {
-  const copy = join(await freshFolder(), 'step-3');
-  await cp(written, copy, { recursive: true });
-  return copy;
-}
-
-/** Changes the state of a checkpoint and seals it again, as an attacker would. */
-async function reseal(directory: string, change: (files: Record<string, string>) => void): Promise<void> {
-  const { digest, ...content } = JSON.parse(await readFile(join(directory, STATE), 'utf8')) as {
-    digest: string;
-    files: Record<string, string>;
-  };
-  change(content.files);
-  const sealed = { ...content, digest: sha256(canonicalJson(content)) };
-  expect(sealed.digest).not.toBe(digest);
-  await writeFile(join(directory, STATE), `${JSON.stringify(sealed, null, 2)}\n`);
-}
+const copyOfCheckpoint = () => copyOf(written);
 
 async function flipBit(file: string, at: number, bit: number): Promise<void> {
   const bytes = await readFile(file);
@@ -91,10 +53,7 @@ async function flipBit(file: string, at: number, bit: number): Promise<void> {
 beforeAll(async () => {
   engine = await openEngine('cpu');
   policy = await writePolicy();
-  const model = await CausalLM.load(policy);
-  const history = new SelectionHistory();
-  state = { model, optimizer: makeOptimizer(model), history, step: 3, pairsSeen: 12 };
-  for (const seed of [1, 2, 3]) await takeStep(state, seed);
+  state = await trainedState(policy);
   written = await write(join(await freshFolder(), 'checkpoints'));
 });
 
@@ -319,7 +278,17 @@ describe('the folder of checkpoints', () => {
 
   it('lists steps by number and takes nothing else for a checkpoint', async () => {
     const checkpoints = await freshFolder();
-    const names = ['step-10', 'step-9', 'step-100', 'step-0', 'step-07', 'step-', 'step-1.5', 'xstep-3'];
+    const names = [
+      'step-10',
+      'step-9',
+      'step-100',
+      'step-0',
+      'step-07',
+      'step-',
+      'step-1.5',
+      'xstep-3',
+      `step-${'9'.repeat(40)}`,
+    ];
     for (const name of [...names, '.step-11.77.tmp', 'step-12.tmp']) await mkdir(join(checkpoints, name));
     expect(await checkpointSteps(checkpoints)).toEqual([9, 10, 100]);
     expect(await checkpointSteps(join(checkpoints, 'nowhere'))).toEqual([]);

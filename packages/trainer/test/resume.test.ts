@@ -1,4 +1,4 @@
-import { cp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Interrupted, type NoticeEvent, type ProgressListener } from '@selective-dpo/foundation';
 import { openEngine, type Engine } from '@selective-dpo/model';
@@ -182,6 +182,30 @@ describe('a run that ended without a word', () => {
       expect((await readFile(join(folder, 'metrics.jsonl'))).equals(before)).toBe(true);
     }
   });
+
+  it('that was finished is trained to its end again when final/ was emptied', async () => {
+    const config = { ...CONFIG, saveEvery: 2 };
+    const { folder } = await runWith(inputs, { config });
+    await rm(join(folder, 'final'), { recursive: true });
+    await mkdir(join(folder, 'final'));
+    expect(await goOn(folder, config)).toMatchObject({ alreadyComplete: false, steps: STEPS });
+    await expectSameRun(folder, whole);
+  });
+
+  it.each(['model.safetensors', 'config.json'])(
+    'that was finished says when final/ has lost %s, and trains to its end when that folder is removed',
+    async (name) => {
+      const config = { ...CONFIG, saveEvery: 2 };
+      const { folder } = await runWith(inputs, { config });
+      await rm(join(folder, 'final', name));
+      expect(await refusalOf(() => goOn(folder, config))).toMatchObject([
+        { code: 'final-damaged', details: { file: join(folder, 'final') } },
+      ]);
+      await rm(join(folder, 'final'), { recursive: true });
+      expect(await goOn(folder, config)).toMatchObject({ alreadyComplete: false, steps: STEPS });
+      await expectSameRun(folder, whole);
+    },
+  );
 
   it('is refused when the newest checkpoint is damaged, and goes on when that is deleted', async () => {
     const folder = await killedAfter(3);

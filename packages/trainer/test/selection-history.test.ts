@@ -125,6 +125,38 @@ describe('a history as a block of bytes', () => {
     expect(() => SelectionHistory.import(block)).toThrow(RangeError);
   });
 
+  it('is refused when an entry is empty, comes twice or out of its order', () => {
+    const entries = (rows: [row: number, bytes: number][]) =>
+      Buffer.concat(
+        rows.map(([row, bytes]) => {
+          const entry = Buffer.alloc(8 + bytes, 0xff);
+          entry.writeUInt32LE(row, 0);
+          entry.writeUInt32LE(bytes, 4);
+          return entry;
+        }),
+      );
+    const read = (rows: [number, number][]) => SelectionHistory.import(entries(rows));
+    for (const rows of [
+      [[1, 0]],
+      [
+        [1, 1],
+        [1, 1],
+      ],
+      [
+        [2, 1],
+        [1, 1],
+      ],
+    ] as [number, number][][]) {
+      expect(() => read(rows)).toThrow(RangeError);
+    }
+    expect(
+      read([
+        [1, 1],
+        [2, 1],
+      ]).export(),
+    ).toHaveLength(18);
+  });
+
   it.each([Uint8Array, Buffer])('is copied from a %o: what becomes of it later does not matter', (kind) => {
     const expected = sample([1, 2]).export();
     const block = kind.from(expected);

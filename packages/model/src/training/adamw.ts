@@ -97,15 +97,21 @@ export class AdamW {
     ]);
   }
 
-  /** Restores what {@link exportState} gave, so that the next step is bit-equal to one without the break. */
+  /**
+   * Restores what {@link exportState} gave, so that the next step is bit-equal to one without the break.
+   * @throws RangeError for a tensor of another size than its parameter.
+   */
   async restoreState(steps: number, read: (name: string) => Promise<Float32Array>): Promise<void> {
     for (const spec of this.parameters.specs) {
-      const expAvg = tf.tensor(await read(`exp_avg.${spec.name}`), spec.shape);
-      const expAvgSq = tf.tensor(await read(`exp_avg_sq.${spec.name}`), spec.shape);
+      const expAvg = await readMoment(`exp_avg.${spec.name}`, spec, read);
+      const expAvgSq = await readMoment(`exp_avg_sq.${spec.name}`, spec, read);
       const before = this.moments.get(spec.name)!;
       before.expAvg.dispose();
       before.expAvgSq.dispose();
-      this.moments.set(spec.name, { expAvg: tf.keep(expAvg), expAvgSq: tf.keep(expAvgSq) });
+      this.moments.set(spec.name, {
+        expAvg: tf.keep(tf.tensor(expAvg, spec.shape)),
+        expAvgSq: tf.keep(tf.tensor(expAvgSq, spec.shape)),
+      });
     }
     this.steps = steps;
   }
@@ -121,4 +127,15 @@ export class AdamW {
 
 function zeros(spec: ParameterSpec): tf.Tensor {
   return tf.keep(tf.zeros(spec.shape));
+}
+
+async function readMoment(
+  name: string,
+  { shape }: ParameterSpec,
+  read: (name: string) => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const values = await read(name);
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (values.length === size) return values;
+  throw new RangeError(`${name} has ${values.length} values, its parameter ${size}`);
 }

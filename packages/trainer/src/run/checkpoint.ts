@@ -3,14 +3,16 @@
  * trainer's state beside it. Published as one folder; every file's digest stands in the state, and is checked
  * before anything is restored, so that a resumed run is bit-equal to an unbroken one or refused.
  */
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import {
   InputError,
   canonicalJson,
   explainSystemError,
+  parseShallowJson,
   publishDirectory,
   quoteValue,
+  readRegularFile,
   refuseLinkedFolder,
   removeTemporaries,
   resolveInside,
@@ -27,11 +29,13 @@ import {
   type JsonObject,
 } from '@selective-dpo/model';
 import { z } from 'zod';
-import { SelectionHistory } from '../selection/selection-history.js';
+import { MAX_HISTORY_BLOCK_BYTES, SelectionHistory } from '../selection/selection-history.js';
 
 const STATE_FILE = 'trainer-state.json';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const HISTORY_FILE = 'selection-history.bin';
+
+const MAX_STATE_BYTES = 1 << 20;
 
 /** Files that a restore reads where they are there. */
 const RESTORED_FILES =
@@ -118,6 +122,7 @@ export async function checkpointSteps(checkpoints: string): Promise<number[]> {
   return names
     .flatMap((name) => /^step-([1-9]\d*)$/.exec(name)?.[1] ?? [])
     .map(Number)
+    .filter(Number.isSafeInteger)
     .sort((a, b) => a - b);
 }
 
@@ -130,14 +135,20 @@ export interface VerifiedCheckpoint {
 
 /**
  * Checks a checkpoint's state and the digest of every file.
+ * @param totalSteps steps of the run: a checkpoint is of one of them, the one its folder is named for.
  * @throws InputError `checkpoint-damaged`, `checkpoint-other-run`, `path-outside-folder`, `file-not-found`.
  */
 export async function verifyCheckpoint(
   directory: string,
   runFingerprint: string,
+  totalSteps = Infinity,
 ): Promise<VerifiedCheckpoint> {
   const file = join(directory, STATE_FILE);
-  const state = parseState(await readText(file), file);
+  const state = parseState((await readRegularFile(file, MAX_STATE_BYTES)).toString('utf8'), file);
+  if (basename(directory) !== `step-${state.step}` || state.step > totalSteps) {
+    const expected = totalSteps === Infinity ? '' : `, of ${totalSteps} at most`;
+    throw damaged(file, `step ${state.step}`, `the step of the folder ${basename(directory)}${expected}`);
+  }
   await refuseUnlisted(directory, state);
   for (const [name, digest] of Object.entries(state.files)) {
     const path = resolveInside(directory, name, file);
@@ -170,28 +181,59 @@ async function refuseUnlisted(directory: string, state: CheckpointState): Promis
   );
 }
 
-/** Restores a verified checkpoint onto the current engine. The receiver owns what it holds. */
+/**
+ * Restores a verified checkpoint onto the current engine. The receiver owns what it holds.
+ * @throws InputError `checkpoint-damaged` for moments that do not fit the model and a selection history that is not
+ *   whole; and those of the model's files.
+ */
 export async function loadCheckpoint(
   checkpoint: VerifiedCheckpoint,
   makeOptimizer: (model: CausalLM) => AdamW,
 ): Promise<TrainingState> {
   const { directory, step, pairsSeen } = checkpoint;
+  // First, because it needs no disposal.
+  const history = await loadHistory(join(directory, HISTORY_FILE));
   const model = await CausalLM.load(directory);
   const optimizer = makeOptimizer(model);
-  const moments = await openSafetensors(join(directory, OPTIMIZER_FILE));
   try {
+    await loadMoments(join(directory, OPTIMIZER_FILE), optimizer, step);
+  } catch (error) {
+    optimizer.dispose();
+    model.dispose();
+    throw error;
+  }
+  return { model, optimizer, history, step, pairsSeen };
+}
+
+async function loadMoments(file: string, optimizer: AdamW, step: number): Promise<void> {
+  const moments = await openSafetensors(file);
+  try {
+    for (const { name, shape } of optimizer.exportState()) {
+      const expected = `F32 [${shape.join(', ')}]`;
+      const info = moments.tensors.get(name);
+      const found = info === undefined ? 'nothing' : `${info.dtype} [${info.shape.join(', ')}]`;
+      if (found !== expected) throw damaged(file, `${found} as ${name}`, expected);
+    }
     await optimizer.restoreState(step, (name) => moments.read(name));
   } finally {
     await moments.close();
   }
-  const history = SelectionHistory.import(await readFile(join(directory, HISTORY_FILE)));
-  return { model, optimizer, history, step, pairsSeen };
+}
+
+async function loadHistory(file: string): Promise<SelectionHistory> {
+  const block = await readRegularFile(file, MAX_HISTORY_BLOCK_BYTES);
+  try {
+    return SelectionHistory.import(block);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw damaged(file, error.message, 'the selection history written with the checkpoint');
+  }
 }
 
 function parseState(text: string, file: string): CheckpointState {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseShallowJson(text);
   } catch {
     throw damaged(file, 'not JSON', 'the state written with the checkpoint');
   }
@@ -206,14 +248,6 @@ function parseState(text: string, file: string): CheckpointState {
     );
   }
   return parsed.data;
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw explainSystemError(error, file);
-  }
 }
 
 function damaged(file: string, found: string, expected: string): InputError {

@@ -1,8 +1,16 @@
 /** `final/`: the trained policy as a Hugging Face model directory that transformers and vLLM load. */
-import { lstat } from 'node:fs/promises';
-import { refuseLinkedFolder } from '@selective-dpo/foundation';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError, quoteValue, refuseLinkedFolder } from '@selective-dpo/foundation';
 import type { CacheManifest, CacheReader } from '@selective-dpo/data';
-import { exportParameters, writeModelDirectory, type Engine, type JsonObject } from '@selective-dpo/model';
+import {
+  WEIGHTS_FILE,
+  WEIGHTS_INDEX_FILE,
+  exportParameters,
+  writeModelDirectory,
+  type Engine,
+  type JsonObject,
+} from '@selective-dpo/model';
 import type { TrainingConfig } from '../config/training-config.js';
 import type { Policy } from '../policy.js';
 import type { Metrics } from '../step/batch-metrics.js';
@@ -17,9 +25,26 @@ export interface FinalModelContext {
   lastMetrics: { train?: Metrics; eval?: Metrics };
 }
 
-/** Whether the folder is there: it is published whole, as a run's last act. */
+const isFile = async (path: string): Promise<boolean> =>
+  (await lstat(path).catch(() => undefined))?.isFile() === true;
+
+/**
+ * Whether the folder holds a policy: it is published whole, as a run's last act, but may have been emptied since.
+ * @throws InputError `final-damaged` where it holds something else, before a run is trained that could not be
+ *   published there.
+ */
 export async function isFinished(directory: string): Promise<boolean> {
-  return (await lstat(directory).catch(() => undefined))?.isDirectory() === true;
+  const names = await readdir(directory).catch(() => []);
+  if (names.length === 0) return false;
+  const weights = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].map((name) => isFile(join(directory, name)));
+  if ((await isFile(join(directory, 'config.json'))) && (await Promise.all(weights)).includes(true))
+    return true;
+  throw new InputError('final-damaged', 'the folder of the trained policy holds no whole policy', {
+    file: directory,
+    found: quoteValue(names[0]),
+    expected: `config.json and ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE}`,
+    hint: 'remove this folder and resume again',
+  });
 }
 
 /** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, `not-a-folder`, … */

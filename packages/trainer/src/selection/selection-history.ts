@@ -5,6 +5,10 @@
 import type { PairMask } from '../loss/preference-loss.js';
 
 const MAX_BYTES = 64 << 20;
+/** Row and length before each entry's bits, 4 bytes each. */
+const ENTRY_HEAD_BYTES = 8;
+/** A full store of entries of one byte each. */
+export const MAX_HISTORY_BLOCK_BYTES = (1 + ENTRY_HEAD_BYTES) * MAX_BYTES;
 
 export class SelectionHistory {
   private readonly bits = new Map<number, Uint8Array>();
@@ -38,30 +42,34 @@ export class SelectionHistory {
 
   /** All masks as one block: per pair its row, its length in bytes (uint32, little-endian each), its bits. */
   export(): Uint8Array {
-    const block = new Uint8Array(this.bytes + 8 * this.bits.size);
+    const block = new Uint8Array(this.bytes + ENTRY_HEAD_BYTES * this.bits.size);
     const view = new DataView(block.buffer);
     let at = 0;
     for (const [row, bits] of [...this.bits].sort(([a], [b]) => a - b)) {
       view.setUint32(at, row, true);
       view.setUint32(at + 4, bits.length, true);
-      block.set(bits, at + 8);
-      at += 8 + bits.length;
+      block.set(bits, at + ENTRY_HEAD_BYTES);
+      at += ENTRY_HEAD_BYTES + bits.length;
     }
     return block;
   }
 
-  /** The inverse of {@link export}. @throws RangeError for a block that is not whole. */
+  /** The inverse of {@link export}. @throws RangeError for a block that it did not give. */
   static import(block: Uint8Array): SelectionHistory {
     const history = new SelectionHistory();
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    let rowBefore = -1;
     for (let at = 0; at < block.length;) {
-      const length = at + 8 <= block.length ? view.getUint32(at + 4, true) : Infinity;
-      if (at + 8 + length > block.length)
-        throw new RangeError(`the block ends inside the entry at byte ${at}`);
+      const bits = at + ENTRY_HEAD_BYTES;
+      const length = bits <= block.length ? view.getUint32(at + 4, true) : Infinity;
+      if (bits + length > block.length) throw new RangeError(`the block ends inside the entry at byte ${at}`);
+      const row = view.getUint32(at, true);
+      if (row <= rowBefore || length === 0) throw new RangeError(`no entry belongs at byte ${at}`);
+      rowBefore = row;
       // A copy: a Buffer's own slice would keep the whole block in memory.
-      history.bits.set(view.getUint32(at, true), new Uint8Array(block.subarray(at + 8, at + 8 + length)));
+      history.bits.set(row, new Uint8Array(block.subarray(bits, bits + length)));
       history.bytes += length;
-      at += 8 + length;
+      at = bits + length;
     }
     return history;
   }
