@@ -24,6 +24,11 @@ export const DROPPED_FILE = 'dropped.jsonl';
 
 const MAX_MANIFEST_BYTES = 256 << 20;
 const MAX_RECORD_BATCH_ROWS = 65_536;
+/**
+ * Bytes that a row takes in an Arrow file at least: source row 4, sums 16, pair id 5 with its offset, and five lists of
+ * an offset and an element of 4 bytes each.
+ */
+const MIN_ROW_BYTES = 65;
 
 const fileSchema = z.strictObject({
   name: z.string(),
@@ -142,6 +147,15 @@ function refuseContradictions(manifest: CacheManifest, file: string): void {
   for (const name of names) {
     if (seen.has(name)) throw damagedCache(file, `${quoteValue(name)} named twice`, 'each file once');
     seen.add(name);
+  }
+  const crowded = shards.find((shard) => shard.rows * MIN_ROW_BYTES > shard.arrow.bytes);
+  if (crowded !== undefined) {
+    const { rows: claimed, arrow } = crowded;
+    throw damagedCache(
+      file,
+      `${claimed} rows in an Arrow file of ${arrow.bytes} bytes`,
+      'at most one in 65 bytes',
+    );
   }
   const sum = (pick: (shard: CacheShard) => number) =>
     shards.reduce((total, shard) => total + pick(shard), 0);

@@ -3,7 +3,7 @@
  * batch by record batch. Runs in a worker thread. ZSTD bodies are unpacked; LZ4 ones are refused by name.
  */
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import {
   compressionRegistry,
   CompressionType,
@@ -14,7 +14,7 @@ import {
 } from 'apache-arrow';
 import type { Data, RecordBatch } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
-import { ROWS_PER_ANSWER, type ColumnarAnswer } from './columnar-protocol.js';
+import { maxRows, ROWS_PER_ANSWER, type ColumnarAnswer } from './columnar-protocol.js';
 
 const MAX_DEPTH = 64;
 
@@ -35,7 +35,13 @@ export async function* decodeArrow(
     const fields = reader.schema.fields.map((field) => field.name);
     yield { type: 'schema', fields };
     const columns = wanted.filter((name) => fields.includes(name));
-    for await (const batch of reader) yield* decodeBatch(batch, columns);
+    const { size } = await stat(file);
+    let rows = 0;
+    for await (const batch of reader) {
+      rows += batch.numRows;
+      if (rows > maxRows(size)) throw new Error(`${rows} rows in a file of ${size} bytes`);
+      yield* decodeBatch(batch, columns);
+    }
     yield { type: 'end' };
   } finally {
     stream?.destroy();

@@ -19,5 +19,13 @@ export type ColumnarAnswer =
   | { type: 'end' }
   | { type: 'unreadable'; found: string; rowGroup?: number };
 
+/**
+ * Most rows of a file: a column of nulls takes next to nothing, and a few bytes may claim any number of them.
+ * @param bytes of the file.
+ */
+export function maxRows(bytes: number): number {
+  return 64 * bytes + 1_000_000;
+}
+
 /** Rows in one answer: enough to make messages cheap, few enough to keep them small. */
 export const ROWS_PER_ANSWER = 256;

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs';
 import {
   Field,
   List,
+  makeData,
+  Null,
+  RecordBatch,
+  RecordBatchFileWriter,
   RecordBatchStreamWriter,
+  Schema,
   Struct,
   Table,
   tableToIPC,
@@ -157,6 +162,24 @@ describe('Arrow IPC', () => {
     const file = write(`${name}.arrow`, bytes);
     const error = await inputErrorOf(async () => collect((await openPreferenceSource(file)).rows()));
     expect([error.code, error.details.file]).toEqual(['arrow-unreadable', file]);
+  });
+
+  it('refuses two thousand million rows of nothing in a few hundred bytes, and reads a thousand', async () => {
+    const fields = ['prompt', 'chosen', 'rejected'].map((name) => new Field(name, new Null(), true));
+    const ofNulls = (length: number): string => {
+      const children = fields.map(() => makeData({ type: new Null(), length }));
+      const data = makeData({ type: new Struct(fields), length, nullCount: 0, children });
+      const batch = new RecordBatch(new Schema(fields), data as never);
+      return write(`nulls-${length}.arrow`, RecordBatchFileWriter.writeAll([batch]).toUint8Array(true));
+    };
+    const read = async (file: string) =>
+      collect((await openPreferenceSource(file, { layout: 'preference' })).rows());
+    const error = await inputErrorOf(() => read(ofNulls(2 ** 31 - 1)));
+    expect([error.code, error.details.found]).toEqual([
+      'arrow-unreadable',
+      expect.stringContaining('2147483647 rows'),
+    ]);
+    expect(await read(ofNulls(1000))).toHaveLength(1000);
   });
 
   it('answers damaged bytes with rows or one typed error', async () => {
