@@ -1,7 +1,8 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { MetricsLog, type MetricsLine } from '../src/run/metrics-log.js';
+import { MetricsLog, lastMetricsIn, type MetricsLine } from '../src/run/metrics-log.js';
 import { freshFolder } from './fresh-folder.js';
 import { codesOf, refusalOf } from './refusal.js';
 
@@ -101,9 +102,66 @@ describe('MetricsLog.open', () => {
     '{"split":"train"}',
     '{"step":2}',
     '{"split":"__proto__","step":2}',
+    '{"split":"train","step":2}',
+    '{"split":"train","step":2,"loss":"x"}',
+    '{"split":"train","step":2,"loss":null}',
+    '{"split":"train","step":2,"loss":[1]}',
+    '{"split":"train","step":2,"loss":{"a":1}}',
+    '{"split":"train","step":2,"loss":1e400}',
+    '{"split":"train","step":1.5,"loss":1}',
+    '{"split":"train","step":-1,"loss":1}',
+    '{"split":"train","step":2,"loss":1,"rewards/margins":"x"}',
+    '{"split":"train","step":2,"loss":1,"|a|\\n# Heading":1}',
+    '{"split":"train","step":2,"__proto__":{"loss":1}}',
   ])('drops the line %j, which no log wrote', async (foreign) => {
     const text = `${JSON.stringify(line(1))}\n${foreign}\n${JSON.stringify(line(2))}\n`;
     expect((await reopened(text, 5)).text).toBe(textOf([line(1), line(2)]));
+  });
+
+  it('drops a line nested beyond all measure', async () => {
+    const deep = `{"split":"train","step":2,"loss":${'['.repeat(500_000)}${']'.repeat(500_000)}}`;
+    const text = `${JSON.stringify(line(1))}\n${deep}\n${JSON.stringify(line(2))}\n`;
+    expect((await reopened(text, 5)).text).toBe(textOf([line(1), line(2)]));
+  });
+
+  it('keeps lines that end in CR LF, and one that reaches over pieces of the file', async () => {
+    const many = Object.fromEntries(Array.from({ length: 9000 }, (_, i) => [`figure_${i}`, i]));
+    const long = { ...line(2), ...many };
+    expect(JSON.stringify(long).length).toBeGreaterThan(1 << 17);
+    const text = `${JSON.stringify(line(1))}\r\n${JSON.stringify(long)}\r\n${JSON.stringify(line(3))}`;
+    expect((await reopened(text, 5)).text).toBe(textOf([line(1), long, line(3)]));
+  });
+
+  it.each([0, 3000])('refuses a file of zeros behind %d whole lines, however large', async (lines) => {
+    const file = await fileOf(textOf(Array.from({ length: lines }, (_, i) => line(i + 1))));
+    const { size } = await stat(file);
+    await truncate(file, size + 700 * 2 ** 20);
+    const before = process.memoryUsage().rss;
+    const refused = [{ code: 'metrics-damaged', details: { file, line: lines + 1 } }];
+    expect(await refusalOf(() => MetricsLog.open(file, 3))).toMatchObject(refused);
+    expect(await refusalOf(() => lastMetricsIn(file))).toMatchObject(refused);
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
+    // Left as it was, with nothing beside it.
+    expect((await stat(file)).size).toBe(size + 700 * 2 ** 20);
+    expect(await readdir(join(file, '..'))).toEqual(['metrics.jsonl']);
+  });
+
+  it('refuses a pipe and a folder in the place of the file, without waiting for a writer', async () => {
+    const folder = await freshFolder();
+    const [pipe, inner] = [join(folder, 'pipe'), join(folder, 'inner')] as const;
+    execFileSync('mkfifo', [pipe]);
+    await mkdir(inner);
+    for (const file of [pipe, inner]) {
+      for (const read of [() => MetricsLog.open(file, 3), () => lastMetricsIn(file)]) {
+        expect(await refusalOf(read)).toMatchObject([{ code: 'not-a-file', details: { file } }]);
+      }
+    }
+    expect(codesOf(await refusalOf(() => MetricsLog.open(inner, 0)))).toEqual(['is-a-folder']);
+    // A new run makes its own file in the place of the pipe.
+    const log = await MetricsLog.open(pipe, 0);
+    await log.append(line(1));
+    await log.close();
+    expect(await readFile(pipe, 'utf8')).toBe(textOf([line(1)]));
   });
 
   it('leaves nothing beside the file', async () => {

@@ -1,9 +1,8 @@
 /** `metrics.jsonl`: one JSON object a line, appended and flushed as the run goes; the truth about a run. */
-import { createReadStream } from 'node:fs';
-import { open, rm, type FileHandle } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { explainSystemError, publishFile } from '@selective-dpo/foundation';
+import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { explainSystemError, parseShallowJson, publishFile } from '@selective-dpo/foundation';
 import type { Metrics } from '../step/batch-metrics.js';
+import { boundedLines } from './bounded-lines.js';
 
 export const METRICS_FILE = 'metrics.jsonl';
 
@@ -30,7 +29,7 @@ export class MetricsLog {
   static async open(path: string, lastStep: number): Promise<MetricsLog> {
     const last: MetricsLog['last'] = {};
     try {
-      if (lastStep === 0) await rm(path, { force: true });
+      if (lastStep === 0) await removeFile(path);
       else {
         await publishFile(path, async (target) => {
           for await (const { text, value } of wholeLines(path)) {
@@ -76,12 +75,20 @@ function remember({ split, ...figures }: MetricsLine, last: MetricsLog['last']):
   last[split] = figures as Metrics;
 }
 
+async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
 /** The lines that are whole: a run that was killed may have left half a line at the end. */
 async function* wholeLines(path: string): AsyncGenerator<{ text: string; value: MetricsLine }> {
-  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+  for await (const text of boundedLines(path)) {
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseShallowJson(text, 1);
     } catch {
       continue;
     }
@@ -89,8 +96,18 @@ async function* wholeLines(path: string): AsyncGenerator<{ text: string; value: 
   }
 }
 
+/** Names of figures: `loss`, `rewards/margins`, `tokens/s`, `selection/threshold_p50`. */
+const FIGURE_NAME = /^[\w/]{1,64}$/;
+
+/** What is printed and written into the model card is numbers under names of ours, whoever wrote the line. */
 function isMetricsLine(value: unknown): value is MetricsLine {
   if (value === null || typeof value !== 'object') return false;
-  const { split, step } = value as Partial<MetricsLine>;
-  return typeof step === 'number' && (split === 'train' || split === 'eval');
+  const { split, ...figures } = value as Partial<MetricsLine>;
+  return (
+    (split === 'train' || split === 'eval') &&
+    Object.entries(figures).every(([name, figure]) => FIGURE_NAME.test(name) && Number.isFinite(figure)) &&
+    Object.hasOwn(figures, 'loss') &&
+    Number.isSafeInteger(figures.step) &&
+    figures.step! >= 0
+  );
 }
