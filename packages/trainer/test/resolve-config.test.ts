@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { describeProblem } from '@selective-dpo/foundation';
 import { describe, expect, it } from 'vitest';
 import { resolveTrainingConfig } from '../src/config/resolve-config.js';
 import { TRAINING_KEYS, describeTrainingKeys, trainingConfigSchema } from '../src/config/training-config.js';
@@ -242,12 +244,81 @@ describe('problems', () => {
     const of = (name: string) => refusalOf(() => resolveTrainingConfig(join(folder, name), []));
     expect(codesOf(await of('nowhere.yaml'))).toEqual(['file-not-found']);
     await mkdir(join(folder, 'folder'));
-    expect(codesOf(await of('folder'))).toEqual(['is-a-folder']);
-    for (const bytes of [(1 << 20) + 1, 3 * 2 ** 30]) {
+    expect(codesOf(await of('folder'))).toEqual(['not-a-file']);
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    for (const name of ['pipe', '/dev/zero']) {
+      expect(codesOf(await refusalOf(() => resolveTrainingConfig(resolve(folder, name), [])))).toEqual([
+        'not-a-file',
+      ]);
+    }
+    for (const bytes of [(64 << 10) + 1, 3 * 2 ** 30]) {
       const file = join(folder, `large-${bytes}`);
       await writeFile(file, 'keep: 1\n');
       await truncate(file, bytes);
-      expect(codesOf(await of(`large-${bytes}`)), `${bytes} bytes`).toEqual(['config-too-large']);
+      expect(codesOf(await of(`large-${bytes}`)), `${bytes} bytes`).toEqual(['file-too-large']);
     }
+  });
+});
+
+describe('a text that no one writes for a configuration', () => {
+  const nested = {
+    'flow lists': '['.repeat(60_000),
+    'closed flow lists': `keep: ${'['.repeat(30_000)}${']'.repeat(30_000)}`,
+    'flow mappings': 'keep: ' + '{a: '.repeat(15_000),
+    'lists of lists in one line': '- '.repeat(30_000),
+    'lists of lists with tabs': '-\t'.repeat(30_000),
+    'keys of keys': '? '.repeat(30_000),
+    'lists whose levels look closed': '[ #]\n'.repeat(10_000),
+    'lists behind what looks like a comment': `{'x #': ${'['.repeat(60_000)}`,
+    'mappings by indentation': Array.from({ length: 350 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'),
+    tags: 'keep: ' + '!a '.repeat(20_000),
+    anchors: 'keep: ' + '&a '.repeat(20_000),
+    colons: ': '.repeat(30_000),
+    documents: '---\n'.repeat(15_000),
+    'aliases of aliases': ['a: &a0 [x, x]']
+      .concat(Array.from({ length: 30 }, (_, i) => `b${i}: &a${i + 1} [*a${i}, *a${i}]`))
+      .join('\n'),
+  };
+
+  it.each(Object.entries(nested))('is refused at once, by a few lines: %s', async (_, text) => {
+    const started = performance.now();
+    const problems = await refusalOf(() => yaml(text));
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(problems.length).toBeLessThan(3);
+    const word = await refusalOf(() => words(`keep=${text}`));
+    expect(codesOf(word)).toEqual(['config-value']);
+    expect(word[0]!.details.found!.length).toBeLessThan(300);
+  });
+
+  it('with thousands of keys is refused at once by one line, with a few dozen by one for each', async () => {
+    const keys = (count: number) => Array.from({ length: count }, (_, i) => `unknown${i}: 1\n`).join('');
+    const started = performance.now();
+    expect(await refusalOf(() => yaml(keys(4000)))).toMatchObject([
+      { code: 'config-yaml', details: { found: '4000 keys' } },
+    ]);
+    expect(performance.now() - started).toBeLessThan(2000);
+    expect(await refusalOf(() => yaml(keys(40)))).toHaveLength(40);
+  });
+
+  it('with a key of great length is refused at once', async () => {
+    const [problem] = await refusalOf(() => words(`${'k'.repeat(1e6)}=1`));
+    expect(problem!.code).toBe('config-unknown-key');
+    expect(describeProblem(problem!).length).toBeLessThan(3000);
+  });
+
+  it('prints nothing, whatever its tags are', async () => {
+    const warnings: unknown[] = [];
+    const collect = (warning: unknown) => warnings.push(warning);
+    process.on('warning', collect);
+    try {
+      const texts = ['!foo 1', '!!binary x', '{[a]: 1}', '!!set {a}', '%FOO\n---\nx'];
+      for (const text of texts) await refusalOf(() => words(`keep=${text}`));
+      for (const text of texts) await refusalOf(() => yaml(`keep: ${text}\n`));
+      await refusalOf(() => yaml('%FOO bar\n---\nkeep: !foo 1\n[a, b]: 1\n'));
+      await new Promise(setImmediate);
+    } finally {
+      process.off('warning', collect);
+    }
+    expect(warnings).toEqual([]);
   });
 });

@@ -2,21 +2,13 @@
  * From a YAML file and `key=value` words to a checked configuration. All problems are reported at once, each with
  * the file and line or the word it stands in.
  */
-import { readFile, stat } from 'node:fs/promises';
-import { InputError, InputErrors, explainSystemError, quoteValue } from '@selective-dpo/foundation';
-import { LineCounter, isMap, isNode, isScalar, parse, parseDocument } from 'yaml';
+import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
 import type { z } from 'zod';
+import { entriesOfFile, scalarOf, type Entry } from './config-yaml.js';
 import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
 
-interface Entry {
-  key: string;
-  value: unknown;
-  /** Where it was written, for messages. */
-  file: string;
-  line?: number;
-}
-
-const MAX_CONFIG_BYTES = 1 << 20;
+/** No known key is nearly as long. */
+const MAX_NEAR_KEY = 64;
 
 /**
  * Resolves a configuration: defaults, then the file, then the words, later ones winning.
@@ -97,68 +89,6 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
   });
 }
 
-/** A word's value as YAML reads it; text that is not YAML stays text. */
-function scalarOf(text: string): unknown {
-  try {
-    return parse(text) as unknown;
-  } catch {
-    return text;
-  }
-}
-
-async function entriesOfFile(file: string, problems: InputError[]): Promise<Entry[]> {
-  const text = await textOf(file);
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  for (const error of document.errors) {
-    problems.push(
-      new InputError('config-yaml', error.message.split('\n')[0]!, {
-        file,
-        line: lines.linePos(error.pos[0]).line,
-      }),
-    );
-  }
-  if (document.contents === null || document.errors.length > 0) return [];
-  if (!isMap(document.contents)) {
-    problems.push(
-      new InputError('config-yaml', 'not a mapping', { file, expected: 'lines of the form key: value' }),
-    );
-    return [];
-  }
-  return document.contents.items.flatMap(({ key, value }) => {
-    const offset = isScalar(key) ? key.range?.[0] : undefined;
-    const place = { file, ...(offset === undefined ? {} : { line: lines.linePos(offset).line }) };
-    const name = isScalar(key) ? String(key.value) : quoteValue(key);
-    try {
-      // Resolves aliases, and throws for one whose anchor is missing.
-      const plain: unknown = isNode(value) ? value.toJS(document) : value;
-      return [{ key: name, value: plain, ...place }];
-    } catch (error) {
-      problems.push(new InputError('config-yaml', (error as Error).message, place));
-      return [];
-    }
-  });
-}
-
-async function textOf(file: string): Promise<string> {
-  const refuseAbove = (size: number, unit: string): void => {
-    if (size <= MAX_CONFIG_BYTES) return;
-    throw new InputError('config-too-large', 'a configuration file of this size is a mistake', {
-      file,
-      found: `${size} ${unit}`,
-      expected: `at most ${MAX_CONFIG_BYTES}`,
-    });
-  };
-  try {
-    refuseAbove((await stat(file)).size, 'bytes');
-    const text = await readFile(file, 'utf8');
-    refuseAbove(text.length, 'characters');
-    return text;
-  } catch (error) {
-    throw explainSystemError(error, file);
-  }
-}
-
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_value':
@@ -176,6 +106,7 @@ function expectation(issue: z.core.$ZodIssue): string {
 
 /** The known key within two edits (three for long names), if there is one. */
 function nearestKey(key: string): string | undefined {
+  if (key.length > MAX_NEAR_KEY) return undefined;
   const ranked = TRAINING_KEYS.map((known) => ({
     known,
     edits: editDistance(key.toLowerCase().replace(/[_-]/g, ''), known.toLowerCase()),
