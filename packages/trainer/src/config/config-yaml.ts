@@ -3,7 +3,7 @@
  * before it is parsed, because the parser's time and stack grow with nesting and with the square of keys.
  */
 import { InputError, quoteValue, readRegularFile } from '@selective-dpo/foundation';
-import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document, type Pair } from 'yaml';
+import { LineCounter, isAlias, isMap, isNode, isScalar, parseDocument, type Document, type Pair } from 'yaml';
 
 /** One setting as it was written. */
 export interface Entry {
@@ -25,11 +25,8 @@ export function scalarOf(text: string): unknown {
   if (text.length > MAX_BYTES || hasManyOpenings(text)) return text;
   const document = documentOf(text, new LineCounter());
   if (document.errors.length > 0) return text;
-  try {
-    return document.toJS() as unknown;
-  } catch {
-    return text;
-  }
+  const plain = plainValue(document.contents, document, text);
+  return plain === undefined ? text : plain;
 }
 
 /**
@@ -62,19 +59,26 @@ export async function entriesOfFile(file: string, problems: InputError[]): Promi
   const seen = new Set<string>();
   const entries: Entry[] = [];
   for (const { key, value } of contents.items as Pair[]) {
-    const name = isScalar(key) ? String(key.value) : quoteValue(key);
+    const name = String(plainValue(key, document, text));
     const place = lineAt(isScalar(key) ? key.range?.[0] : undefined);
     if (seen.has(name)) return refuse('keys must be unique', { ...place, found: quoteValue(name) });
     seen.add(name);
-    try {
-      // Resolves aliases, and throws for one whose anchor is missing.
-      const plain: unknown = isNode(value) ? value.toJS(document) : value;
-      entries.push({ key: name, value: plain, file, ...place });
-    } catch (error) {
-      return refuse((error as Error).message, place);
-    }
+    const plain = plainValue(value, document, text);
+    if (plain === undefined) return refuse('an alias of nothing that stands before it', place);
+    entries.push({ key: name, value: plain, file, ...place });
   }
   return entries;
+}
+
+/**
+ * A scalar's value, also through an alias; undefined for an alias of nothing. A list or a mapping, which is never a
+ * setting's value, stays the text it is written as: to expand it may take time that doubles with each level.
+ */
+function plainValue(node: unknown, document: Document.Parsed, text: string): unknown {
+  if (!isNode(node)) return null;
+  const target = isAlias(node) ? node.resolve(document) : node;
+  if (target === undefined || isScalar(target)) return target?.value;
+  return text.slice(target.range?.[0], target.range?.[1]);
 }
 
 /** Warnings, which the parser would print, are for none of our values. Keys are compared by us. */
