@@ -109,6 +109,8 @@ export class ScoringPass {
       chosenRefLogps: logps[i]!.chosen,
       rejectedRefLogps: logps[i]!.rejected,
     }));
+    // Rows were read before this moment: what is published is of the dataset that the inputs name.
+    await this.source.refuseChanged();
     await this.writer.publishShard(rows);
     this.shard = [];
     this.stopIfAsked();

@@ -264,6 +264,24 @@ describe('bad input', () => {
     expect((failure as InputError).details).toMatchObject({ file, row: 1, expected: 'ids below 20' });
   });
 
+  it('that changes while it is scored is refused, and no cache is there', async () => {
+    const file = await writeRows(rows);
+    const changes: Promise<void>[] = [];
+    const wanted = await options({
+      dataFile: file,
+      listener: (event) => {
+        if (event.type === 'progress' && event.done === event.total) {
+          changes.push(writeFile(file, JSON.stringify({ prompt: 'a', chosen: 'b', rejected: 'c' })));
+        }
+      },
+    });
+    const failure = await failureOf(scoreDataset(wanted));
+    await Promise.all(changes);
+    expect(changes).toHaveLength(1);
+    expect(codeOf(failure)).toBe('dataset-changed');
+    expect(await readdir(wanted.outDirectory)).not.toContain('manifest.json');
+  });
+
   it('from a reference with NaN in its weights is refused, and no cache is there', async () => {
     const broken = await writeReference();
     const path = join(broken, 'model.safetensors');
