@@ -1,6 +1,6 @@
 /**
- * Reads an Arrow shard in place, one record batch at a time. Its digest must have been checked before; what it decodes
- * to is checked all the same, since a digest proves who wrote a file, not that its writer was sound.
+ * Reads an Arrow shard in place, one record batch at a time. Its digest must have been checked before, and that its
+ * batches can be read to an end (see refuseEndlessArrow); what it decodes to is checked all the same, since a digest proves who wrote a file, not that its writer was sound.
  */
 import type { FileHandle } from 'node:fs/promises';
 import {
@@ -41,9 +41,10 @@ export class ArrowShard {
     try {
       const reader = await decoding(path, async () => {
         const made = (await RecordBatchReader.from(handle as never)) as unknown as AsyncRecordBatchFileReader;
-        return made.open();
+        const opened = await made.open();
+        refuseOtherColumns(opened.schema as Schema | undefined, path);
+        return opened;
       });
-      refuseOtherColumns(reader.schema as Schema | undefined, path);
       const batches = Math.ceil(layout.rows / layout.recordBatchRows);
       if (reader.numRecordBatches !== batches) {
         throw damagedCache(path, `${reader.numRecordBatches} record batches`, String(batches));

@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { explainSystemError, openRegularFile } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import type { CacheRow } from './cache-row.js';
+import { refuseEndlessArrow } from './foreign-decoding.js';
 import { checkedPath, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
 import { RecordBatchCache } from './record-batch-cache.js';
 
@@ -24,7 +25,7 @@ export class CacheReader {
   private readonly starts: number[] = [];
   private readonly shards = new Map<number, Promise<ArrowShard>>();
   private readonly batches = new RecordBatchCache(HELD_BYTES);
-  /** Identity, at the time of its check, of each Arrow file whose digest was right: it is not read through again. */
+  /** Identity, at the time of its check, of each Arrow file that was found right: it is not read through again. */
   private readonly verified = new Map<number, string>();
 
   private constructor(
@@ -139,6 +140,7 @@ export class CacheReader {
     const identity = await identityOf(path);
     if (this.verified.get(index) !== identity) {
       await verifiedPath(this.directory, arrow);
+      await refuseEndlessArrow(path);
       this.verified.set(index, identity);
     }
     return path;

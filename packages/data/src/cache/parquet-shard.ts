@@ -1,9 +1,7 @@
 /** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
 import parquet from 'parquetjs-lite';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
-import { InputError, explainSystemError } from '@selective-dpo/foundation';
 import { sumLogps, type CacheRow } from './cache-row.js';
-import { damagedCache } from './manifest.js';
+import { decodedRows } from './foreign-decoding.js';
 
 const ids = { type: 'INT32', repeated: true, compression: 'SNAPPY' } as const;
 const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
@@ -76,22 +74,14 @@ export interface ParquetRow {
 }
 
 /**
- * All rows of a shard. The file's digest must have been checked before: the decoder trusts its input.
- * @throws InputError `cache-damaged` for what it cannot decode.
+ * The rows of a shard, up to the first above `most`.
+ * @throws InputError `cache-damaged` for what cannot be decoded.
  */
-export async function readParquetShard(path: string): Promise<ParquetRow[]> {
-  try {
-    return (await parquetReadObjects({
-      file: await asyncBufferFromFile(path),
-      columns: CACHE_COLUMNS,
-    })) as ParquetRow[];
-  } catch (error) {
-    const explained = explainSystemError(error, path);
-    if (explained instanceof InputError) throw explained;
-    throw damagedCache(
-      path,
-      `content that is not Parquet (${(error as Error).message})`,
-      'a Parquet file of a cache',
-    );
+export async function readParquetShard(path: string, most: number): Promise<Partial<ParquetRow>[]> {
+  const rows: Partial<ParquetRow>[] = [];
+  for await (const row of decodedRows(path, 'parquet', CACHE_COLUMNS)) {
+    rows.push(row);
+    if (rows.length > most) break;
   }
+  return rows;
 }

@@ -11,9 +11,11 @@ import {
 } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import { sumLogps, type CacheRow } from './cache-row.js';
+import { refuseEndlessArrow } from './foreign-decoding.js';
 import { refuseOtherCounts } from './dropped-file.js';
 import {
   MANIFEST_FILE,
+  checkedPath,
   damagedCache,
   filesOf,
   readManifest,
@@ -43,6 +45,11 @@ export async function verifyCache(
   await refuseStrayFiles(directory, manifest);
   await refuseOtherCounts(await verifiedPath(directory, manifest.droppedFile), manifest.dropped);
   const meter = new ProgressMeter('verify', 'shards', manifest.shards.length);
+  // All digests first: nothing is decoded of a cache that was damaged on its way.
+  for (const { parquet, arrow } of manifest.shards) {
+    for (const file of [parquet, arrow]) await verifiedPath(directory, file);
+    listener?.(meter.advance(0));
+  }
   for (const shard of manifest.shards) {
     await verifyShard(directory, shard, manifest.recordBatchRows);
     listener?.(meter.advance(1));
@@ -80,11 +87,16 @@ function foldersOf(name: string): string[] {
 }
 
 async function verifyShard(directory: string, shard: CacheShard, recordBatchRows: number): Promise<void> {
-  const parquetPath = await verifiedPath(directory, shard.parquet);
-  const arrowPath = await verifiedPath(directory, shard.arrow);
-  const parquet = await readParquetShard(parquetPath);
+  const parquetPath = await checkedPath(directory, shard.parquet);
+  const arrowPath = await checkedPath(directory, shard.arrow);
+  const parquet = await readParquetShard(parquetPath, shard.rows);
   if (parquet.length !== shard.rows)
-    throw damagedCache(parquetPath, `${parquet.length} rows`, `${shard.rows} rows`);
+    throw damagedCache(
+      parquetPath,
+      `${parquet.length > shard.rows ? 'more' : parquet.length} rows`,
+      `${shard.rows} rows`,
+    );
+  await refuseEndlessArrow(arrowPath);
   const { handle } = await openRegularFile(arrowPath);
   const arrow = await ArrowShard.open(handle, arrowPath, { rows: shard.rows, recordBatchRows });
   try {
@@ -102,8 +114,8 @@ async function verifyShard(directory: string, shard: CacheShard, recordBatchRows
   }
 }
 
-function compareRows(arrow: CacheRow, parquet: ParquetRow, file: string): void {
-  const lists: [string, ArrayLike<number>, ArrayLike<number> | undefined][] = [
+function compareRows(arrow: CacheRow, parquet: Partial<ParquetRow>, file: string): void {
+  const lists: [string, ArrayLike<number>, ArrayLike<number | undefined> | undefined][] = [
     ['prompt_ids', arrow.promptIds, parquet.prompt_ids],
     ['chosen_ids', arrow.chosenIds, parquet.chosen_ids],
     ['rejected_ids', arrow.rejectedIds, parquet.rejected_ids],
@@ -123,7 +135,7 @@ function compareRows(arrow: CacheRow, parquet: ParquetRow, file: string): void {
 }
 
 /** @param b as decoded: a list that a file leaves out is undefined. */
-function equalLists(a: ArrayLike<number>, b: ArrayLike<number> | undefined): boolean {
+function equalLists(a: ArrayLike<number>, b: ArrayLike<number | undefined> | undefined): boolean {
   if (a.length !== b?.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

@@ -10,9 +10,12 @@ import {
   sealManifest,
   type CacheManifest,
 } from '../../src/cache/manifest.js';
-import { inputErrorOf } from '../rows/temporary-folder.js';
+import { decodedRows, refuseEndlessArrow } from '../../src/cache/foreign-decoding.js';
+import { CACHE_COLUMNS } from '../../src/cache/parquet-shard.js';
+import { collect, inputErrorOf, temporaryFolder } from '../rows/temporary-folder.js';
 import { freshFolder, sampleRows, writeCache } from './sample-cache.js';
 
+const write = temporaryFolder();
 let finished: string;
 beforeAll(async () => {
   finished = await freshFolder();
@@ -92,5 +95,60 @@ describe('a sealed list of dropped rows', () => {
 
   it('as it was is taken', async () => {
     expect((await verifyCache(await sealed('dropped.jsonl', () => line))).rows).toBe(50);
+  });
+});
+
+describe('bytes made to keep a decoder busy', () => {
+  const flipped = (content: Buffer, at: number): Buffer => {
+    const damaged = Buffer.from(content);
+    damaged[at]! ^= 0x80;
+    return damaged;
+  };
+  const outcomeOf = (reading: Promise<unknown>): Promise<string> =>
+    reading.then(
+      () => 'read',
+      (error: { code?: string; details?: { found?: string } }) =>
+        error.details?.found?.includes('no result after') === true
+          ? 'stopped'
+          : (error.code ?? String(error)),
+    );
+
+  it('in Arrow are given up at the deadline, or refused, or read', async () => {
+    const content = await readFile(join(finished, ARROW));
+    const outcomes = new Set<string>();
+    // Lengths and offsets of vectors in the first message, in a record batch's and in the footer.
+    for (const at of [95, 300, 567, 1000, content.length - 781, content.length - 698, content.length - 584]) {
+      const file = write(`busy-${at}.arrow`, flipped(content, at));
+      outcomes.add(await outcomeOf(refuseEndlessArrow(file, 1000)));
+    }
+    for (const outcome of outcomes) expect(['read', 'stopped', 'cache-damaged']).toContain(outcome);
+    expect(outcomes).toContain('stopped');
+    await refuseEndlessArrow(join(finished, ARROW));
+  });
+
+  it('in Parquet likewise', async () => {
+    const name = 'shards/shard-00001.parquet';
+    const content = await readFile(join(finished, name));
+    const outcomes = new Set<string>();
+    for (let i = 0; i < 16; i++) {
+      const file = write(`busy-${i}.parquet`, flipped(content, content.length - 9 - 37 * i));
+      outcomes.add(await outcomeOf(collect(decodedRows(file, 'parquet', CACHE_COLUMNS, 1000))));
+    }
+    for (const outcome of outcomes) expect(['read', 'stopped', 'cache-damaged']).toContain(outcome);
+    expect(outcomes).toContain('cache-damaged');
+    expect(await collect(decodedRows(join(finished, name), 'parquet', CACHE_COLUMNS))).toHaveLength(10);
+  });
+
+  it('give one typed error each when the whole cache is read', async () => {
+    const content = await readFile(join(finished, ARROW));
+    // What the type of a column points to, in the footer.
+    for (const at of [content.length - 620, content.length - 521, content.length - 520]) {
+      const copy = await sealed(ARROW, (bytes) => flipped(bytes, at));
+      for (const use of [() => cacheInfo(copy), () => verifyCache(copy)]) {
+        expect(await outcomeOf(use())).toBe('cache-damaged');
+      }
+    }
+    const cut = await sealed('shards/shard-00001.parquet', (bytes) => bytes.subarray(0, 900));
+    expect(await outcomeOf(verifyCache(cut))).toBe('cache-damaged');
   });
 });
