@@ -1,8 +1,15 @@
 /** Caches whose manifest agrees with their files, made by somebody who wishes the reader no good. */
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { cp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { CacheReader, cacheInfo, verifyCache } from '../../src/cache/index.js';
+import {
+  CacheReader,
+  CacheWriter,
+  cacheInfo,
+  templateInstantOf,
+  verifyCache,
+} from '../../src/cache/index.js';
 import {
   describeFile,
   publishManifest,
@@ -13,7 +20,7 @@ import {
 import { decodedRows, refuseEndlessArrow } from '../../src/cache/foreign-decoding.js';
 import { CACHE_COLUMNS } from '../../src/cache/parquet-shard.js';
 import { collect, inputErrorOf, temporaryFolder } from '../rows/temporary-folder.js';
-import { freshFolder, sampleRows, writeCache } from './sample-cache.js';
+import { freshFolder, sampleInputs, sampleRows, writeCache } from './sample-cache.js';
 
 const write = temporaryFolder();
 let finished: string;
@@ -150,5 +157,42 @@ describe('bytes made to keep a decoder busy', () => {
     }
     const cut = await sealed('shards/shard-00001.parquet', (bytes) => bytes.subarray(0, 900));
     expect(await outcomeOf(verifyCache(cut))).toBe('cache-damaged');
+  });
+});
+
+describe('what is no regular file in the folder of a cache', () => {
+  it('is refused at once: pipes and devices in the place of the manifest, the inputs, the list of dropped rows', async () => {
+    const put = async (name: string, target: 'pipe' | '/dev/zero', from = finished): Promise<string> => {
+      const copy = await freshFolder();
+      await cp(from, copy, { recursive: true });
+      await rm(join(copy, name));
+      if (target === 'pipe') execFileSync('mkfifo', [join(copy, name)]);
+      else await symlink(target, join(copy, name));
+      return copy;
+    };
+    const unfinished = await freshFolder();
+    await writeCache(unfinished, sampleRows(50), 1);
+    for (const target of ['pipe', '/dev/zero'] as const) {
+      const manifest = await put('manifest.json', target);
+      expect((await inputErrorOf(() => CacheReader.open(manifest))).code).toBe('cache-damaged');
+      const dropped = await put('dropped.jsonl', target);
+      expect((await inputErrorOf(() => CacheReader.open(dropped))).code).toBe('cache-damaged');
+      const inputs = await put('inputs.json', target, unfinished);
+      expect((await inputErrorOf(() => CacheWriter.open(inputs, sampleInputs()))).code).toBe('not-a-file');
+      expect((await inputErrorOf(() => templateInstantOf(inputs))).code).toBe('not-a-file');
+    }
+  });
+
+  it('nor are inputs nested without end', async () => {
+    const unfinished = await freshFolder();
+    await writeCache(unfinished, sampleRows(50), 1);
+    await writeFile(join(unfinished, 'inputs.json'), `{"a":${'['.repeat(1e5)}${']'.repeat(1e5)}}`);
+    const error = await inputErrorOf(() => CacheWriter.open(unfinished, sampleInputs()));
+    expect([error.code, error.details.found]).toEqual([
+      'cache-damaged',
+      expect.stringContaining('nested deeper'),
+    ]);
+    await writeFile(join(unfinished, 'inputs.json'), JSON.stringify(sampleInputs()));
+    await (await CacheWriter.open(unfinished, sampleInputs())).close();
   });
 });
