@@ -27,12 +27,13 @@ export async function* jsonLines(
     let start = 0;
     for (let end = piece.indexOf(LINE_FEED); end >= 0; end = piece.indexOf(LINE_FEED, start)) {
       buffer.add(piece.subarray(start, end), row, line);
+      const characters = buffer.length + 1;
       const text = buffer.take(row, line).trim();
       if (text !== '') {
         yield { text, line };
         row++;
         blank = 0;
-      } else if (++blank > MAX_BLANK_RUN) throw endlessBlanks(file, row, line);
+      } else if ((blank += characters) > MAX_BLANK_RUN) throw endlessBlanks(file, row, line);
       line++;
       start = end + 1;
     }

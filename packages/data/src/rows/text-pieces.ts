@@ -7,7 +7,7 @@ import { brokenGzip } from './file-kind.js';
 /** Longest row, in bytes of JSON: 64 MiB. With it, memory is bounded whatever a gzip file unpacks to. */
 export const MAX_ROW_BYTES = 64 * 1024 * 1024;
 
-/** Most blank lines, or blanks between the elements of an array, one after the other. */
+/** Most bytes of blank lines, or of blanks between the elements of an array, one after the other. */
 export const MAX_BLANK_RUN = 1_000_000;
 
 const PIECE_BYTES = 1 << 18;
@@ -45,7 +45,7 @@ export function endlessBlanks(file: string, row: number, line: number): InputErr
     file,
     line,
     row,
-    found: `more than ${MAX_BLANK_RUN} blank lines or characters in a row`,
+    found: `more than ${MAX_BLANK_RUN} bytes of them`,
     hint: 'remove them',
   });
 }
