@@ -41,6 +41,7 @@ export async function readRegularFile(path: string, maxBytes: number): Promise<B
         file: path,
         found: `${size} bytes`,
         expected: `at most ${maxBytes} bytes`,
+        hint: 'check that this is the right file',
       });
     }
     return await handle.readFile();

@@ -64,10 +64,10 @@ describe('publishFile', () => {
 
 describe('resolveInside', () => {
   it.each(['../x', '/etc/passwd', 'a/../../x', '', '.', 'a\0b', '..\\x'])('refuses %j', (name) => {
-    expect(() => resolveInside('/some/root', name, 'manifest.json')).toThrow(InputError);
+    expect(() => resolveInside('/some/folder', name, 'manifest.json')).toThrow(InputError);
   });
   it('accepts a name inside', () => {
-    expect(resolveInside('/some/root', 'a/b.parquet', 'm')).toBe('/some/root/a/b.parquet');
+    expect(resolveInside('/some/folder', 'a/b.parquet', 'm')).toBe('/some/folder/a/b.parquet');
   });
 });
 

@@ -178,24 +178,29 @@ describe('a second call', () => {
   });
 });
 
+/** Stops a pass after so many batches; returns the folder of its unfinished cache. */
+async function stoppedAfter(batches: number): Promise<string> {
+  const stopper = new AbortController();
+  let seen = 0;
+  const wanted = await options({
+    signal: stopper.signal,
+    listener: (event) => {
+      if (event.type === 'progress' && ++seen === batches) stopper.abort();
+    },
+  });
+  const failure = await failureOf(scoreDataset(wanted));
+  expect(failure).toBeInstanceOf(Interrupted);
+  expect((failure as Interrupted).resume).toContain('same command');
+  expect(await readdir(wanted.outDirectory)).not.toContain('manifest.json');
+  return wanted.outDirectory;
+}
+
 describe('stopped on request', () => {
   it.each([1, 5, 9])('after batch %i, it goes on to the same bytes', async (batches) => {
     const whole = await options();
     await scoreDataset(whole);
-    const stopper = new AbortController();
-    let seen = 0;
-    const wanted = await options({
-      signal: stopper.signal,
-      listener: (event) => {
-        if (event.type === 'progress' && ++seen === batches) stopper.abort();
-      },
-    });
-    const failure = await failureOf(scoreDataset(wanted));
-    expect(failure).toBeInstanceOf(Interrupted);
-    expect((failure as Interrupted).resume).toContain('same command');
-    expect(await readdir(wanted.outDirectory)).not.toContain('manifest.json');
+    const outDirectory = await stoppedAfter(batches);
     const notices: string[] = [];
-    const { outDirectory } = wanted;
     await scoreDataset({
       ...(await options({ outDirectory })),
       listener: (event) => event.type === 'notice' && notices.push(event.code),
@@ -206,19 +211,6 @@ describe('stopped on request', () => {
 });
 
 describe('another input for an unfinished cache', () => {
-  async function stoppedAfter(batches: number): Promise<string> {
-    const stopper = new AbortController();
-    let seen = 0;
-    const wanted = await options({
-      signal: stopper.signal,
-      listener: (event) => {
-        if (event.type === 'progress' && ++seen === batches) stopper.abort();
-      },
-    });
-    expect(await failureOf(scoreDataset(wanted))).toBeInstanceOf(Interrupted);
-    return wanted.outDirectory;
-  }
-
   it('is taken while no shard is published', async () => {
     const other = await options({ outDirectory: await stoppedAfter(1), limits: { maxLength: 30 } });
     await scoreDataset(other);

@@ -2,7 +2,7 @@
  * JSON from files nobody has checked. `JSON.parse` alone keeps the last of two equal keys without a word, so two
  * programs can read two different models out of one file; here a repeated key is an error, and so is deep nesting.
  */
-import { explainSystemError, InputError, openRegularFile, quoteValue } from '@selective-dpo/foundation';
+import { InputError, quoteValue, readRegularFile } from '@selective-dpo/foundation';
 
 /** Objects and arrays inside one another; the files read here need four. */
 const MAX_DEPTH = 16;
@@ -52,24 +52,7 @@ export function parseJsonBytes(bytes: Uint8Array, file: string): JsonValue {
  * @throws InputError `file-not-found`, `not-a-file`, `file-too-large`, `invalid-json`, …
  */
 export async function readJsonFile(path: string, maxBytes: number): Promise<JsonValue> {
-  const { handle, size } = await openRegularFile(path);
-  let bytes: Buffer;
-  try {
-    if (size > maxBytes) {
-      throw new InputError('file-too-large', 'the file is larger than any of its kind', {
-        file: path,
-        found: `${size} bytes`,
-        expected: `at most ${maxBytes} bytes`,
-        hint: 'check that this is the right file',
-      });
-    }
-    bytes = await handle.readFile();
-  } catch (error) {
-    throw explainSystemError(error, path);
-  } finally {
-    await handle.close();
-  }
-  return parseJsonBytes(bytes, path);
+  return parseJsonBytes(await readRegularFile(path, maxBytes), path);
 }
 
 /**
