@@ -180,12 +180,16 @@ class TrainingRun {
   }
 
   private makeOptimizer = (model: CausalLM): AdamW =>
-    new AdamW(model.parameters, {
-      beta1: this.config.adamBeta1,
-      beta2: this.config.adamBeta2,
-      epsilon: this.config.adamEpsilon,
-      weightDecay: this.config.weightDecay,
-    });
+    new AdamW(
+      model.parameters,
+      {
+        beta1: this.config.adamBeta1,
+        beta2: this.config.adamBeta2,
+        epsilon: this.config.adamEpsilon,
+        weightDecay: this.config.weightDecay,
+      },
+      this.engine.fusedAdamW,
+    );
 
   private async start(): Promise<TrainingState> {
     const format = conversationFormat(this.cache.manifest.inputs.tokenizer);

@@ -1,5 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { AdamW, CausalLM, clipFactor, globalNorm, openEngine, type Engine } from '@selective-dpo/model';
+import {
+  ADAMW_DEFAULTS,
+  AdamW,
+  CausalLM,
+  clipFactor,
+  globalNorm,
+  openEngine,
+  type Engine,
+} from '@selective-dpo/model';
 import { batchMetrics } from '../src/step/batch-metrics.js';
 import {
   selectiveStep,
@@ -63,7 +71,7 @@ describe.skipIf(shared === undefined).each(enginesToTest('tensorflow', 'wasm'))(
   /** Trains `steps` batches in order; one record a step. */
   async function run(pairs: CachedPair[], keep: number, steps: number, how = micro) {
     const model = await CausalLM.load(`${shared}/models/stories260K`);
-    const optimizer = new AdamW(model.parameters);
+    const optimizer = new AdamW(model.parameters, ADAMW_DEFAULTS, engine.fusedAdamW);
     const trace = [];
     const tensors = engine.tf.memory().numTensors;
     for (let step = 0; step < steps; step++) {

@@ -118,6 +118,15 @@ export class ParameterSet {
     this.tensors.set(name, tensor);
   }
 
+  /**
+   * Replaces the value of `name` by what `make` gives. The one before is disposed first, so that a kernel that holds the same
+   * memory can write it in place.
+   */
+  replace(name: string, make: () => tf.Tensor): void {
+    this.get(name).dispose();
+    this.tensors.set(name, tf.keep(make()));
+  }
+
   /** The parameters of layer `index`. */
   layer(index: number): LayerParameters {
     const find = (key: string) => this.tensors.get(`layers.${index}.${key}`);

@@ -1,7 +1,9 @@
 /** AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with bias correction, the arithmetic of torch.optim.AdamW. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Gradients, ParameterSet, ParameterSpec } from '../causal-lm/index.js';
+import type { FusedAdamW, FusedAdamWSlot } from '../engine/index.js';
 import type { TensorSource } from '../files/index.js';
+import { plainAdamW } from './plain-adamw.js';
 
 export interface AdamWOptions {
   beta1: number;
@@ -14,23 +16,18 @@ export interface AdamWOptions {
 
 export const ADAMW_DEFAULTS: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
 
-interface Moments {
-  expAvg: tf.Tensor;
-  expAvgSq: tf.Tensor;
-}
-
 /** The optimiser of one parameter set. Owns its moments; `dispose` frees them. */
 export class AdamW {
-  private readonly moments = new Map<string, Moments>();
+  private readonly slots = new Map<string, FusedAdamWSlot>();
   private steps = 0;
 
+  /** @param kernels the engine's own ones (`engine.fusedAdamW`) where it has any. */
   constructor(
     private readonly parameters: ParameterSet,
     private readonly options: AdamWOptions = ADAMW_DEFAULTS,
+    private readonly kernels: FusedAdamW = plainAdamW,
   ) {
-    for (const spec of parameters.specs) {
-      this.moments.set(spec.name, { expAvg: zeros(spec), expAvgSq: zeros(spec) });
-    }
+    for (const { name } of parameters.specs) this.slots.set(name, kernels.slot(parameters.get(name)));
   }
 
   /** Optimiser steps taken. */
@@ -45,56 +42,36 @@ export class AdamW {
   step(gradients: Gradients, learningRate: number, gradientScale = 1): void {
     this.steps++;
     for (const spec of this.parameters.specs) {
-      const gradient = gradients.get(spec.name);
-      const moments = this.moments.get(spec.name)!;
-      const next = this.updated(spec, moments, gradient, learningRate, gradientScale);
-      this.parameters.assign(spec.name, next.value);
-      moments.expAvg.dispose();
-      moments.expAvgSq.dispose();
-      this.moments.set(spec.name, { expAvg: tf.keep(next.expAvg), expAvgSq: tf.keep(next.expAvgSq) });
-      gradient?.dispose();
+      const slot = this.slots.get(spec.name)!;
+      const given = gradients.get(spec.name);
+      const gradient = tf.tidy(() => {
+        const raw = given ?? tf.zeros(spec.shape);
+        return gradientScale === 1 ? tf.clone(raw) : tf.mul(raw, gradientScale);
+      });
+      given?.dispose();
+      const weightDecay = spec.decays ? this.options.weightDecay : 0;
+      this.parameters.replace(spec.name, () => {
+        slot.update(this.steps, gradient, { ...this.options, learningRate, weightDecay });
+        return slot.value();
+      });
+      gradient.dispose();
     }
     gradients.clear();
   }
 
-  private updated(
-    spec: ParameterSpec,
-    { expAvg, expAvgSq }: Moments,
-    gradient: tf.Tensor | undefined,
-    learningRate: number,
-    gradientScale: number,
-  ): { value: tf.Tensor; expAvg: tf.Tensor; expAvgSq: tf.Tensor } {
-    const { beta1, beta2, epsilon, weightDecay } = this.options;
-    const correction1 = 1 - beta1 ** this.steps;
-    const correction2 = Math.sqrt(1 - beta2 ** this.steps);
-    return tf.tidy(() => {
-      const raw = gradient ?? tf.zerosLike(expAvg);
-      const g = gradientScale === 1 ? raw : tf.mul(raw, gradientScale);
-      const m = tf.add(tf.mul(expAvg, beta1), tf.mul(g, 1 - beta1));
-      const v = tf.add(tf.mul(expAvgSq, beta2), tf.mul(tf.square(g), 1 - beta2));
-      const scale = tf.add(tf.div(tf.sqrt(v), correction2), epsilon);
-      const before = this.parameters.get(spec.name);
-      const decayed =
-        spec.decays && weightDecay !== 0 ? tf.mul(before, 1 - learningRate * weightDecay) : before;
-      const value = tf.sub(decayed, tf.mul(tf.div(m, scale), learningRate / correction1));
-      return { value, expAvg: m, expAvgSq: v };
-    });
-  }
-
   /** The optimiser's tensors for a checkpoint, named `exp_avg.<parameter>` and `exp_avg_sq.<parameter>`. */
   exportState(): TensorSource[] {
-    return this.parameters.specs.flatMap((spec) => [
-      {
-        name: `exp_avg.${spec.name}`,
-        shape: spec.shape,
-        data: async () => (await this.moments.get(spec.name)!.expAvg.data()) as Float32Array,
-      },
-      {
-        name: `exp_avg_sq.${spec.name}`,
-        shape: spec.shape,
-        data: async () => (await this.moments.get(spec.name)!.expAvgSq.data()) as Float32Array,
-      },
+    return this.parameters.specs.flatMap(({ name, shape }) => [
+      { name: `exp_avg.${name}`, shape, data: () => this.momentOf(name, 'expAvg') },
+      { name: `exp_avg_sq.${name}`, shape, data: () => this.momentOf(name, 'expAvgSq') },
     ]);
+  }
+
+  private async momentOf(name: string, which: 'expAvg' | 'expAvgSq'): Promise<Float32Array> {
+    const moments = this.slots.get(name)!.moments();
+    const values = (await moments[which].data()) as Float32Array;
+    tf.dispose(moments);
+    return values;
   }
 
   /**
@@ -105,28 +82,18 @@ export class AdamW {
     for (const spec of this.parameters.specs) {
       const expAvg = await readMoment(`exp_avg.${spec.name}`, spec, read);
       const expAvgSq = await readMoment(`exp_avg_sq.${spec.name}`, spec, read);
-      const before = this.moments.get(spec.name)!;
-      before.expAvg.dispose();
-      before.expAvgSq.dispose();
-      this.moments.set(spec.name, {
-        expAvg: tf.keep(tf.tensor(expAvg, spec.shape)),
-        expAvgSq: tf.keep(tf.tensor(expAvgSq, spec.shape)),
-      });
+      const moments = { expAvg: tf.tensor(expAvg, spec.shape), expAvgSq: tf.tensor(expAvgSq, spec.shape) };
+      this.slots.get(spec.name)!.dispose();
+      this.slots.set(spec.name, this.kernels.slot(this.parameters.get(spec.name), moments));
+      tf.dispose(moments);
     }
     this.steps = steps;
   }
 
   dispose(): void {
-    for (const { expAvg, expAvgSq } of this.moments.values()) {
-      expAvg.dispose();
-      expAvgSq.dispose();
-    }
-    this.moments.clear();
+    for (const slot of this.slots.values()) slot.dispose();
+    this.slots.clear();
   }
-}
-
-function zeros(spec: ParameterSpec): tf.Tensor {
-  return tf.keep(tf.zeros(spec.shape));
 }
 
 async function readMoment(

@@ -1,0 +1,51 @@
+/** AdamW's step in plain ops, for engines without kernels of their own for it. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { AdamWHyperparameters, FusedAdamW, FusedAdamWSlot } from '../engine/index.js';
+
+export const plainAdamW: FusedAdamW = {
+  slot: (value, moments) =>
+    new PlainSlot(
+      tf.keep(tf.clone(value)),
+      tf.keep(moments === undefined ? tf.zerosLike(value) : tf.clone(moments.expAvg)),
+      tf.keep(moments === undefined ? tf.zerosLike(value) : tf.clone(moments.expAvgSq)),
+    ),
+};
+
+class PlainSlot implements FusedAdamWSlot {
+  constructor(
+    private parameter: tf.Tensor,
+    private expAvg: tf.Tensor,
+    private expAvgSq: tf.Tensor,
+  ) {}
+
+  update(step: number, gradient: tf.Tensor, options: AdamWHyperparameters): void {
+    const { learningRate, beta1, beta2, epsilon, weightDecay } = options;
+    const correction1 = 1 - beta1 ** step;
+    const correction2 = Math.sqrt(1 - beta2 ** step);
+    const next = tf.tidy(() => {
+      const expAvg = tf.add(tf.mul(this.expAvg, beta1), tf.mul(gradient, 1 - beta1));
+      const expAvgSq = tf.add(tf.mul(this.expAvgSq, beta2), tf.mul(tf.square(gradient), 1 - beta2));
+      const scale = tf.add(tf.div(tf.sqrt(expAvgSq), correction2), epsilon);
+      const decayed =
+        weightDecay === 0 ? this.parameter : tf.mul(this.parameter, 1 - learningRate * weightDecay);
+      const parameter = tf.sub(decayed, tf.mul(tf.div(expAvg, scale), learningRate / correction1));
+      return { parameter, expAvg, expAvgSq };
+    });
+    this.dispose();
+    this.parameter = tf.keep(next.parameter);
+    this.expAvg = tf.keep(next.expAvg);
+    this.expAvgSq = tf.keep(next.expAvgSq);
+  }
+
+  value(): tf.Tensor {
+    return tf.clone(this.parameter);
+  }
+
+  moments(): { expAvg: tf.Tensor; expAvgSq: tf.Tensor } {
+    return { expAvg: tf.clone(this.expAvg), expAvgSq: tf.clone(this.expAvgSq) };
+  }
+
+  dispose(): void {
+    tf.dispose([this.parameter, this.expAvg, this.expAvgSq]);
+  }
+}
