@@ -3,13 +3,7 @@
  * checkpoints and the final model. The reference is never loaded and nothing is tokenised.
  */
 import { join } from 'node:path';
-import {
-  Interrupted,
-  InputError,
-  ProgressMeter,
-  mixSeeds,
-  type ProgressListener,
-} from '@selective-dpo/foundation';
+import { Interrupted, InputError, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import { CacheReader, splitRows, type CacheRow } from '@selective-dpo/data';
 import {
   AdamW,
@@ -21,6 +15,7 @@ import {
   type Engine,
 } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
+import { objectiveOfStep } from './config/objective.js';
 import { evaluate } from './evaluate.js';
 import { learningRateAt } from './optimisation/learning-rate.js';
 import { openPolicy, type Policy } from './policy.js';
@@ -360,24 +355,7 @@ class TrainingRun {
   }
 
   private objective(step: number): Objective {
-    const { config } = this;
-    return {
-      selection: {
-        rule: config.selection,
-        keep: config.keep,
-        spanUnit: config.spanUnit,
-        spanWindow: config.spanWindow,
-      },
-      loss: {
-        type: config.loss,
-        beta: config.beta,
-        labelSmoothing: config.labelSmoothing,
-        rpoAlpha: config.rpoAlpha,
-        lengthNormalization: config.lengthNormalization,
-      },
-      endsSentence: this.policy.endsSentence,
-      seed: mixSeeds(config.seed, step),
-    };
+    return objectiveOfStep(this.config, this.policy.endsSentence, step);
   }
 
   private get now(): FoundAt {

@@ -81,8 +81,8 @@ export interface GroupLimits extends TileLimits {
 }
 
 /**
- * Measured: TensorFlow keeps some 0.4 MB for each shape of a product that it has seen, up to 1,024 of them, and takes
- * a third of a millisecond for a new one; a kernel's call takes 15 µs, so small tiles do not pay.
+ * TensorFlow keeps some 0.4 MB for each shape of a product that it has seen, up to 1,024 of them, and takes time to prepare
+ * a new one; a kernel's call takes 15 µs and more, so small tiles do not pay (bench/kernel-shapes.mjs).
  */
 const GROUP_LIMITS: GroupLimits = {
   maxScores: 1 << 20,
