@@ -5,7 +5,6 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { checkTensors, openWeights, readModelConfig, type ModelConfig } from '../files/index.js';
-import { disposeGroup, groupTensors } from './attention.js';
 import {
   decoderLayerBackward,
   decoderLayerForward,
@@ -25,6 +24,7 @@ import { loadParameters, parameterSpecs, type ParameterSet } from './parameters.
 import { rmsNorm, rmsNormGradient } from './rms-norm.js';
 import { rotaryFrequencies, rotaryTables } from './rotary-embedding.js';
 import { scope } from './scope.js';
+import { attentionLayout, disposeLayout, savedTensors } from './shared-prompt-attention.js';
 
 /** What a layer keeps for its backward pass: everything, or its input alone (the rest is computed anew). */
 export type ActivationPolicy = 'keep' | 'recompute';
@@ -139,14 +139,17 @@ export class CausalLM {
     }
   }
 
-  /** What every layer of a batch shares. The caller disposes it. */
-  layerContext(batch: PackedBatch): LayerContext {
+  /**
+   * What every layer of a batch shares. The caller disposes it: {@link disposeContext}.
+   * @param plain attention by groups even where the engine has a fused kernel for it.
+   */
+  layerContext(batch: PackedBatch, plain = false): LayerContext {
     const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps } = this.config;
     return {
       shape: { heads, kvHeads, headDim },
       epsilon: rmsNormEps,
       rotary: rotaryTables(this.frequencies, batch.positions),
-      groups: batch.groups.map(groupTensors),
+      layout: attentionLayout(batch, plain),
     };
   }
 
@@ -327,10 +330,10 @@ function ids(values: Int32Array): tf.Tensor1D {
   return tf.tensor1d(values, 'int32');
 }
 
-function disposeContext(context: LayerContext): void {
-  context.rotary.cos.dispose();
-  context.rotary.sin.dispose();
-  context.groups.forEach(disposeGroup);
+/** Disposes what {@link CausalLM.layerContext} made. */
+export function disposeContext({ rotary, layout }: LayerContext): void {
+  tf.dispose([rotary.cos, rotary.sin]);
+  disposeLayout(layout);
 }
 
 function disposeActivation(activation: Activation): void {
@@ -339,8 +342,5 @@ function disposeActivation(activation: Activation): void {
     return;
   }
   const { saved } = activation;
-  for (const tensor of [saved.x, saved.context, saved.middle, saved.gateUp]) tensor.dispose();
-  for (const part of saved.attention) {
-    for (const tensor of [part.q, part.k, part.v, ...part.probabilities]) tensor.dispose();
-  }
+  tf.dispose([saved.x, saved.context, saved.middle, saved.gateUp, ...savedTensors(saved.attention)]);
 }
