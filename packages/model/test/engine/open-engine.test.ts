@@ -9,6 +9,6 @@ describe('opening an engine', () => {
     const cpu = await openEngine('cpu');
     expect(cpu.tf.getBackend()).toBe('cpu');
     // A tensor made on the first engine moves to the second when an op needs it.
-    expect([...cpu.readFloats(cpu.tf.mul(x, 2))]).toEqual([2, 4, 6]);
+    expect([...(await cpu.readFloats(cpu.tf.mul(x, 2)))]).toEqual([2, 4, 6]);
   });
 });
