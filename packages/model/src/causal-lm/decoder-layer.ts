@@ -5,7 +5,7 @@
  *   x₂ = x + attention(rmsNorm(x)) Woᵀ        y = x₂ + (silu(h Wgᵀ) ⊙ h Wuᵀ) Wdᵀ, h = rmsNorm(x₂)
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasFused, runFused } from './fused-kernels.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import { matMul } from './matmul.js';
 import type { LayerParameters } from './parameters.js';
 import { rmsNorm, rmsNormGradient } from './rms-norm.js';

@@ -6,7 +6,7 @@
  *   logp = (h Wᵀ)[target] − log Σ exp(h Wᵀ)      ∂L/∂logits = c · (onehot(target) − softmax), c = ∂L/∂logp
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasFused, runFused } from './fused-kernels.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import { matMul } from './matmul.js';
 import { upTo } from './packed-batch.js';
 import { scope } from './scope.js';

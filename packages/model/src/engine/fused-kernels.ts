@@ -57,7 +57,7 @@ export interface FusedKernels {
 
 /**
  * joint: [N, (H + 2K)·d] query, key and value heads side by side, before the rotary embedding; cos, sin: [N, 1, d/2];
- * segments: [S, 4] int32, see `PackedBatch.segments`.
+ * segments: [S, 4] int32, see `PackedBatch.segments` in causal-lm.
  */
 export interface SharedPromptAttentionInputs {
   joint: tf.Tensor;
