@@ -100,6 +100,7 @@ export interface WebgpuBackend extends KernelBackend {
     inputs: TensorInfo[],
     outputDtype: DataType,
     uniforms?: ProgramUniform[],
+    output?: TensorInfo,
   ): TensorInfo;
   makeTensorInfo(shape: number[], dtype: DataType, values?: Int32Array | Float32Array): TensorInfo;
   disposeData(dataId: object): boolean;

@@ -1,8 +1,30 @@
-/** Registers the kernels that replace the WebGPU backend's own. */
-import { getKernel, registerKernel, unregisterKernel, type KernelConfig } from '@tensorflow/tfjs-core';
-import type { Kernel } from './gpu-types.js';
+/** Registers the kernels that replace the WebGPU backend's own, and the fused ones. */
+import {
+  getKernel,
+  registerKernel,
+  unregisterKernel,
+  type KernelConfig,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+import { attention, attentionGradient } from './attention-kernels.js';
+import type { FusedKernelName } from '../fused-kernels.js';
+import type { Kernel, KernelCall } from './gpu-types.js';
+import { rmsNorm, rmsNormGradient } from './rms-norm-kernels.js';
 import { segmentSumKernel } from './segment-sum-kernel.js';
 import { gatherKernel, matMulKernel, softmaxKernel } from './stock-kernels.js';
+import { swiglu, swigluGradient } from './swiglu-kernels.js';
+import { tokenLogps, tokenLogpsGradient } from './token-logps-kernels.js';
+
+const FUSED: Record<FusedKernelName, (call: KernelCall) => TensorInfo | TensorInfo[]> = {
+  SdpoRmsNorm: rmsNorm,
+  SdpoRmsNormGradient: rmsNormGradient,
+  SdpoSwiglu: swiglu,
+  SdpoSwigluGradient: swigluGradient,
+  SdpoAttention: attention,
+  SdpoAttentionGradient: attentionGradient,
+  SdpoTokenLogps: tokenLogps,
+  SdpoTokenLogpsGradient: tokenLogpsGradient,
+};
 
 /** Once a process, after tfjs's kernels have registered. */
 export function registerWebgpuKernels(): void {
@@ -10,6 +32,10 @@ export function registerWebgpuKernels(): void {
   replace('GatherV2', gatherKernel);
   replace('Softmax', softmaxKernel);
   replace('UnsortedSegmentSum', segmentSumKernel);
+  for (const [kernelName, kernel] of Object.entries(FUSED)) {
+    const kernelFunc = kernel as unknown as KernelConfig['kernelFunc'];
+    registerKernel({ kernelName, backendName: 'webgpu', kernelFunc });
+  }
 }
 
 /** Puts a kernel in the place of tfjs's own, which it may fall back to. */

@@ -2,10 +2,21 @@
  * UnsortedSegmentSum for the WebGPU backend. tfjs's own adds with atomics in whatever order threads come; here each
  * output element is one thread's sum over its rows in order, so a run gives the same bits again.
  */
-import { util, type TensorInfo } from '@tensorflow/tfjs-core';
-import type { Kernel, WebgpuProgram } from './gpu-types.js';
+import { util } from '@tensorflow/tfjs-core';
+import type { Kernel } from './gpu-types.js';
+import { runShader } from './shader.js';
 
-const THREADS = 64;
+const SOURCE = `
+  fn main(index : i32) {
+    if (index >= uniforms.size) { return; }
+    let segment = index / uniforms.width;
+    let column = index % uniforms.width;
+    var sum = 0.0;
+    for (var i = starts[segment]; i < starts[segment + 1]; i++) {
+      sum += x[rows[i] * uniforms.width + column];
+    }
+    result[index] = sum;
+  }`;
 
 /**
  * Sums of the rows of x by segment: x [N, …], segmentIds [N] → [numSegments, …]; an id out of range leaves its row out.
@@ -19,7 +30,7 @@ export function segmentSumKernel(stock: Kernel): Kernel {
     const ids = backend.tensorMap.get(segmentIds.dataId).values;
     const shape = x.shape.slice(segmentIds.shape.length);
     const width = util.sizeFromShape(shape);
-    if (x.dtype !== 'float32' || ids === null || numSegments * width === 0 || ids.length === 0) {
+    if (x.dtype !== 'float32' || !ids || numSegments * width === 0 || ids.length === 0) {
       return stock(call);
     }
     const { starts, rows } = rowsBySegment(ids, numSegments);
@@ -27,12 +38,15 @@ export function segmentSumKernel(stock: Kernel): Kernel {
       backend.makeTensorInfo([starts.length], 'int32', starts),
       backend.makeTensorInfo([rows.length], 'int32', rows),
     ];
-    const flat = { ...x, shape: [ids.length * width] };
-    const program = segmentSumProgram(numSegments * width);
-    const uniforms = [{ type: 'int32' as const, data: [width] }];
-    const out = backend.runWebGPUProgram(program, [flat, ...lists], 'float32', uniforms);
+    const out = runShader(backend, {
+      name: 'SegmentSum',
+      inputs: { x, starts: lists[0]!, rows: lists[1]! },
+      output: [numSegments, ...shape],
+      ints: { width },
+      source: SOURCE,
+    });
     for (const { dataId } of lists) backend.disposeData(dataId);
-    return { ...out, shape: [numSegments, ...shape] } as TensorInfo;
+    return out;
   };
 }
 
@@ -53,28 +67,4 @@ function rowsBySegment(
     if (isValid) rows[next[ids[row]!]!++] = row;
   });
   return { starts, rows };
-}
-
-function segmentSumProgram(size: number): WebgpuProgram {
-  return {
-    variableNames: ['x', 'starts', 'rows'],
-    outputShape: [size],
-    dispatchLayout: { x: [0] },
-    dispatch: [Math.ceil(size / THREADS), 1, 1],
-    workgroupSize: [THREADS, 1, 1],
-    uniforms: 'width : i32,',
-    size: true,
-    shaderKey: 'sdpoSegmentSum',
-    getUserCode: () => `
-      fn main(index : i32) {
-        if (index >= uniforms.size) { return; }
-        let segment = index / uniforms.width;
-        let column = index % uniforms.width;
-        var sum = 0.0;
-        for (var i = starts[segment]; i < starts[segment + 1]; i++) {
-          sum += x[rows[i] * uniforms.width + column];
-        }
-        result[index] = sum;
-      }`,
-  };
 }
