@@ -25,15 +25,18 @@ export class DeviceFaults {
 
 function faultOf(error: GpuError): InputError {
   const found = error.message.split('\n')[0]!;
-  if (error.constructor.name === 'GPUOutOfMemoryError') {
-    return new InputError('engine-memory', 'the GPU is out of memory', {
-      found: found === '' ? 'no message from the driver' : found,
-      hint: 'use smaller batches (microBatchTokens, --batch-tokens), activations=recompute, or another engine',
-    });
-  }
+  if (error.constructor.name === 'GPUOutOfMemoryError') return outOfMemory(found);
   return new InputError('engine-failed', 'the GPU refused a command', {
     found,
     hint: 'use another engine; this is a defect of the driver, of Dawn, of tfjs or of this engine',
+  });
+}
+
+/** @param found the driver's words, which may be none. */
+export function outOfMemory(found: string): InputError {
+  return new InputError('engine-memory', 'the GPU is out of memory', {
+    found: found === '' ? 'no message from the driver' : found,
+    hint: 'use smaller batches (microBatchTokens, --batch-tokens), activations=recompute, or another engine',
   });
 }
 

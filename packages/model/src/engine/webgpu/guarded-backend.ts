@@ -1,10 +1,13 @@
 /** What tfjs's WebGPU backend leaves out: errors of the device reach the caller, and its pool of buffers has an end. */
 import { InputError } from '@selective-dpo/foundation';
-import type { DeviceFaults } from './device-faults.js';
+import { outOfMemory, type DeviceFaults } from './device-faults.js';
 import type { BufferManager, GpuLimits, WebgpuBackend } from './gpu-types.js';
 
 /** Released buffers kept for the next tensors: at least so many bytes, or half of what is in use. */
 const MIN_POOL_BYTES = 256 * 2 ** 20;
+
+/** How long to wait for the reason of a failed read. */
+const NEWS_MS = 50;
 
 /** From now on errors of the device are thrown by the next allocation or read, and never read as zeros. */
 export function guardBackend(backend: WebgpuBackend, faults: DeviceFaults): void {
@@ -22,8 +25,8 @@ function guardReads(backend: WebgpuBackend, faults: DeviceFaults): void {
       faults.check();
       return values;
     } catch (error) {
-      // A read that a lost device breaks off may come before the news of it.
-      await new Promise((resolve) => setImmediate(resolve));
+      // A lost device may break off a read before it tells of its end.
+      await new Promise((resolve) => setTimeout(resolve, NEWS_MS));
       faults.check();
       throw error;
     }
@@ -42,10 +45,20 @@ function guardBuffers(pool: BufferManager, limits: GpuLimits, faults: DeviceFaul
     faults.check();
     refuseLarger(size, limits);
     const before = pool.numBytesAllocated;
-    const buffer = acquire(size, usage, mappedAtCreation, reuse);
+    const buffer = created(() => acquire(size, usage, mappedAtCreation, reuse));
     if (pool.numBytesAllocated > before) trim(pool);
     return buffer;
   };
+}
+
+/** A buffer that the processor writes to is made at once or not at all; others are reported by the device. */
+function created<Buffer>(create: () => Buffer): Buffer {
+  try {
+    return create();
+  } catch (error) {
+    if (error instanceof RangeError) throw outOfMemory(error.message);
+    throw error;
+  }
 }
 
 function refuseLarger(bytes: number, limits: GpuLimits): void {
