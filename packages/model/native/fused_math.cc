@@ -1,6 +1,7 @@
 // Compiled once for every instruction set, with SDPO_ISA naming it.
 #include "fused_math.h"
 
+#include "elementwise.h"
 #include "row_kernels.h"
 // attention.h needs the above.
 #include "attention.h"
@@ -13,7 +14,7 @@ namespace SDPO_ISA {
 extern const sdpo::FusedMath kFusedMath;
 const sdpo::FusedMath kFusedMath = {
     SDPO_TEXT(SDPO_ISA), rms_norm,    rms_norm_gradient,    swiglu,    swiglu_gradient,
-    token_logps,         token_logps_gradient, attention, attention_gradient,
+    token_logps,         token_logps_gradient, squared_sum, adamw, attention, attention_gradient,
 };
 
 }  // namespace SDPO_ISA

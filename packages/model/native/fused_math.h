@@ -22,6 +22,11 @@ struct AttentionCall {
   float* d_joint;
 };
 
+struct AdamWNumbers {
+  float gradient_scale, beta1, beta2, alpha, epsilon;
+  float decay;  // what the parameter is multiplied with first: 1 - learning rate * weight decay
+};
+
 struct FusedMath {
   const char* name;
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* y, int64_t rows, int64_t width);
@@ -35,6 +40,9 @@ struct FusedMath {
                       int64_t vocabulary);
   void (*token_logps_gradient)(const float* logits, const int32_t* targets, const float* log_sum_exp,
                                const float* coefficients, float* d_logits, int64_t rows, int64_t vocabulary);
+  double (*squared_sum)(const float* x, int64_t count);
+  void (*adamw)(float* parameter, float* exp_avg, float* exp_avg_sq, const float* gradient, const AdamWNumbers& numbers,
+                int64_t count);
   // One item is one sequence and one key-value head.
   void (*attention)(const AttentionCall& call, int64_t item);
   void (*attention_gradient)(const AttentionCall& call, int64_t item);

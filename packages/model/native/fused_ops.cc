@@ -6,6 +6,8 @@
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
 namespace sdpo {
@@ -43,6 +45,10 @@ REGISTER_OP("SdpoAttentionGradient")
     .Input("context: float").Input("log_sum_exp: float").Input("d_context: float")
     .Output("d_joint: float")
     .Attr("heads: int").Attr("kv_heads: int").Attr("head_dim: int").SetShapeFn(UnknownShape);
+REGISTER_OP("SdpoSquaredSum").Input("x: float").Output("sum: float").SetShapeFn(UnknownShape);
+REGISTER_OP("SdpoAdamW")
+    .Input("parameter: resource").Input("exp_avg: resource").Input("exp_avg_sq: resource").Input("gradient: float")
+    .Input("numbers: float").SetShapeFn(tensorflow::shape_inference::NoOutputs);
 
 // Rows that one call of a row kernel takes: few enough to spread, and fixed, so that sums over rows are the same bits
 // with any number of threads.
@@ -213,6 +219,70 @@ class TokenLogpsGradientOp : public OpKernel {
   }
 };
 
+// Numbers that one thread takes at a time.
+constexpr int64_t kRun = 1 << 16;
+
+// body(first, count) for `total` numbers, on TensorFlow's threads.
+template <typename Body>
+void for_runs(OpKernelContext* context, int64_t total, Body body) {
+  const int64_t runs = (total + kRun - 1) / kRun;
+  const auto one = [&](int64_t run) { body(run * kRun, std::min(kRun, total - run * kRun)); };
+  if (runs == 1) return one(0);
+  auto* workers = context->device()->tensorflow_cpu_worker_threads()->workers;
+  workers->ParallelFor(runs, tsl::thread::ThreadPool::SchedulingParams::Fixed(1), [&](int64_t from, int64_t to) {
+    for (int64_t run = from; run < to; run++) one(run);
+  });
+}
+
+class SquaredSumOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    Tensor* sum = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, TensorShape({}), &sum));
+    std::vector<double> shares(x.NumElements() / kRun + 1, 0.0);
+    for_runs(context, x.NumElements(), [&](int64_t first, int64_t count) {
+      shares[first / kRun] = fused_math().squared_sum(floats(x) + first, count);
+    });
+    double total = 0;
+    for (const double share : shares) total += share;
+    *floats(sum) = static_cast<float>(total);
+  }
+};
+
+// In place, unless a tensor still shares a variable's memory: that variable is given a copy first.
+class AdamWOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &gradient = context->input(3), &numbers = context->input(4);
+    OP_REQUIRES(context, numbers.NumElements() == 6, InvalidArgument("SdpoAdamW: six numbers expected"));
+    float* state[3];
+    tensorflow::core::RefCountPtr<tensorflow::Var> variables[3];
+    for (int i = 0; i < 3; i++) {
+      OP_REQUIRES_OK(context, tensorflow::LookupResource(context, tensorflow::HandleFromInput(context, i), &variables[i]));
+      Tensor* value = variables[i]->tensor();
+      OP_REQUIRES(context, value->dtype() == DT_FLOAT && value->NumElements() == gradient.NumElements(),
+                  InvalidArgument("SdpoAdamW: state and gradient of one shape expected"));
+      if (!value->RefCountIsOne()) {
+        Tensor own;
+        OP_REQUIRES_OK(context, context->allocate_temp(DT_FLOAT, value->shape(), &own));
+        std::copy(floats(*value), floats(*value) + value->NumElements(), floats(&own));
+        *value = own;
+      }
+      state[i] = floats(value);
+    }
+    const float* n = floats(numbers);
+    const AdamWNumbers given = {n[0], n[1], n[2], n[3], n[4], n[5]};
+    for_runs(context, gradient.NumElements(), [&](int64_t at, int64_t count) {
+      fused_math().adamw(state[0] + at, state[1] + at, state[2] + at, floats(gradient) + at, given, count);
+    });
+  }
+};
+
 // Segments follow each other from row 0 on, a prompt before its responses; returns where sequences begin, or nothing.
 std::vector<int32_t> sequences_of(const Tensor& segments, int64_t rows) {
   std::vector<int32_t> first;
@@ -329,6 +399,8 @@ SDPO_REGISTER("SdpoSwiglu", SwigluOp);
 SDPO_REGISTER("SdpoSwigluGradient", SwigluGradientOp);
 SDPO_REGISTER("SdpoTokenLogps", TokenLogpsOp);
 SDPO_REGISTER("SdpoTokenLogpsGradient", TokenLogpsGradientOp);
+SDPO_REGISTER("SdpoSquaredSum", SquaredSumOp);
+SDPO_REGISTER("SdpoAdamW", AdamWOp);
 SDPO_REGISTER("SdpoAttention", AttentionOp);
 SDPO_REGISTER("SdpoAttentionGradient", AttentionGradientOp);
 

@@ -41,6 +41,8 @@ export interface FusedKernels {
     attributes: AttentionAttributes;
     outputs: 1;
   };
+  /** Σ x² of a tensor of any shape → a scalar. */
+  SdpoSquaredSum: { inputs: { x: tf.Tensor }; attributes: Record<string, never>; outputs: 1 };
   /** logits: [M, V], targets: [M] int32 → log-prob of each target and log-sum-exp of each row, [M] each, in nats. */
   SdpoTokenLogps: {
     inputs: { logits: tf.Tensor; targets: tf.Tensor };

@@ -11,6 +11,7 @@ import {
 import { packBatch, type SharedPromptSequence } from '../../src/causal-lm/index.js';
 import { swiglu, swigluGradient } from '../../src/causal-lm/decoder-layer.js';
 import { headLogps, headLogpsGradient } from '../../src/causal-lm/head-logps.js';
+import { squaredSum } from '../../src/training/index.js';
 import { rmsNorm, rmsNormGradient } from '../../src/causal-lm/rms-norm.js';
 import { rotaryTables } from '../../src/causal-lm/rotary-embedding.js';
 import {
@@ -29,6 +30,7 @@ const NAMES: FusedKernelName[] = [
   'SdpoAttentionGradient',
   'SdpoTokenLogps',
   'SdpoTokenLogpsGradient',
+  'SdpoSquaredSum',
 ];
 
 function random(shape: [number] | [number, number], seed: number, scale = 1): tf.Tensor2D {
@@ -129,6 +131,16 @@ export function describeFusedKernels(engine: EngineName, title: string = engine,
         return [dHidden, dWeight];
       }, 2e-5);
       tf.dispose([hidden, weight]);
+    });
+
+    it.each([1, 77, 200_000])('sums of squares, %i numbers', (count) => {
+      tf.tidy(() => {
+        const x = tf.fill([count], 3) as tf.Tensor1D;
+        expect(squaredSum(x).dataSync()[0]).toBe(9 * count);
+        const [y] = [random([count], 5)];
+        const exact = y.dataSync<'float32'>().reduce((sum, value) => sum + value * value, 0);
+        expect(squaredSum(y).dataSync()[0]! / exact).toBeCloseTo(1, 6);
+      });
     });
 
     describe('attention', () => {

@@ -63,7 +63,7 @@ async function compileFusedKernels(
   tensorflowHeaders: string,
   compile: (args: string[]) => Promise<void>,
 ): Promise<string[]> {
-  const flags = ['-O3', '-std=c++17', '-fPIC', '-w', '-ffp-contract=fast'];
+  const flags = ['-O3', '-std=c++17', '-fPIC', '-w', '-ffp-contract=fast', '-fno-math-errno'];
   const objects: string[] = [];
   const object = async (name: string, source: string, own: readonly string[]): Promise<void> => {
     objects.push(join(folder, `${name}.o`));

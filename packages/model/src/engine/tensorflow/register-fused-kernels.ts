@@ -34,6 +34,7 @@ const DEFINITIONS: Record<FusedKernelName, Definition> = {
     outputs: 1,
     attributes: HEADS,
   },
+  SdpoSquaredSum: { inputs: ['x'], outputs: 1, attributes: NONE },
   SdpoTokenLogps: { inputs: ['logits', 'targets'], outputs: 2, attributes: NONE },
   SdpoTokenLogpsGradient: {
     inputs: ['logits', 'targets', 'logSumExp', 'coefficients'],

@@ -66,7 +66,7 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
     precision,
     tf,
     memoryLimitBytes: undefined,
-    fusedAdamW: tensorflowAdamW(kernels),
+    fusedAdamW: tensorflowAdamW(kernels, !backend.isUsingGpuDevice),
     describe: () => ({
       engine: 'tensorflow',
       precision,
