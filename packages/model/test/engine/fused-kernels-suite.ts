@@ -133,14 +133,13 @@ export function describeFusedKernels(engine: EngineName, title: string = engine,
       tf.dispose([hidden, weight]);
     });
 
-    it.each([1, 77, 200_000])('sums of squares, %i numbers', (count) => {
-      tf.tidy(() => {
-        const x = tf.fill([count], 3) as tf.Tensor1D;
-        expect(squaredSum(x).dataSync()[0]).toBe(9 * count);
-        const [y] = [random([count], 5)];
-        const exact = y.dataSync<'float32'>().reduce((sum, value) => sum + value * value, 0);
-        expect(squaredSum(y).dataSync()[0]! / exact).toBeCloseTo(1, 6);
-      });
+    it.each([1, 77, 200_000])('sums of squares, %i numbers', async (count) => {
+      const [x, y] = [tf.fill([count], 3), random([count], 5)];
+      const [ofX, ofY] = [squaredSum(x), squaredSum(y)];
+      expect((await ofX.data())[0]).toBe(9 * count);
+      const exact = (await y.data<'float32'>()).reduce((sum, value) => sum + value * value, 0);
+      expect((await ofY.data())[0]! / exact).toBeCloseTo(1, 6);
+      tf.dispose([x, y, ofX, ofY]);
     });
 
     describe('attention', () => {

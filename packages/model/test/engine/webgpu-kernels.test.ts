@@ -84,6 +84,10 @@ describe.skipIf(webgpuSkipped)(
       await expectSame([{ shape: [2, 3] }], masked, 1e-5);
     });
 
+    it.each([[[300, 301]], [[16385]], [[7, 4097, 3]]])('sum all of %j', async (shape) => {
+      await expectSame([{ shape, shift: 1 }], ([x]) => engine.tf.sum(x!), 1e-5);
+    });
+
     it('reduce, gather, concatenate and slice like the oracle', async () => {
       await expectSame(
         [{ shape: [33, 130] }, { shape: [40], below: 33 }],

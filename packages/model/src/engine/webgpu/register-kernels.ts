@@ -12,6 +12,7 @@ import type { Kernel, KernelCall } from './gpu-types.js';
 import { rmsNorm, rmsNormGradient } from './rms-norm-kernels.js';
 import { segmentSumKernel } from './segment-sum-kernel.js';
 import { gatherKernel, matMulKernel, softmaxKernel } from './stock-kernels.js';
+import { squaredSum, sumKernel } from './whole-sum-kernels.js';
 import { swiglu, swigluGradient } from './swiglu-kernels.js';
 import { tokenLogps, tokenLogpsGradient } from './token-logps-kernels.js';
 
@@ -22,6 +23,7 @@ const FUSED: Record<FusedKernelName, (call: KernelCall) => TensorInfo | TensorIn
   SdpoSwigluGradient: swigluGradient,
   SdpoAttention: attention,
   SdpoAttentionGradient: attentionGradient,
+  SdpoSquaredSum: squaredSum,
   SdpoTokenLogps: tokenLogps,
   SdpoTokenLogpsGradient: tokenLogpsGradient,
 };
@@ -31,6 +33,7 @@ export function registerWebgpuKernels(): void {
   replace('BatchMatMul', matMulKernel);
   replace('GatherV2', gatherKernel);
   replace('Softmax', softmaxKernel);
+  replace('Sum', sumKernel);
   replace('UnsortedSegmentSum', segmentSumKernel);
   for (const [kernelName, kernel] of Object.entries(FUSED)) {
     const kernelFunc = kernel as unknown as KernelConfig['kernelFunc'];
