@@ -76,7 +76,7 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
     given.update(1, halved, OPTIONS);
     unscaled.update(1, gradient, OPTIONS);
     const values = [scaled, given, unscaled].map((slot) => slot.moments().expAvg);
-    const [a, b, c] = values.map((value) => readFloats(value));
+    const [a, b, c] = await Promise.all(values.map((value) => readFloats(value)));
     expect(a).toEqual(b);
     expect(a).not.toEqual(c);
     tf.dispose([initial, gradient, halved, ...values]);
