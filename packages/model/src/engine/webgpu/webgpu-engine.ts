@@ -40,7 +40,6 @@ const LIMITS: readonly LimitName[] = [
 interface OpenDevice {
   faults: DeviceFaults;
   adapter: string;
-  software: boolean;
   dawn: string;
   tfjs: string;
 }
@@ -119,7 +118,6 @@ async function openDevice(): Promise<OpenDevice> {
   return {
     faults,
     adapter: adapterName(adapter.info),
-    software: isSoftwareAdapter(adapter.info),
     dawn: version,
     tfjs,
   };
