@@ -33,9 +33,9 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
     const value = slot.value();
     const { expAvg, expAvgSq } = slot.moments();
     const result = {
-      theta: readFloats(value),
-      m: readFloats(expAvg),
-      v: readFloats(expAvgSq),
+      theta: await readFloats(value),
+      m: await readFloats(expAvg),
+      v: await readFloats(expAvgSq),
       shape: value.shape,
     };
     tf.dispose([value, expAvg, expAvgSq]);
@@ -76,7 +76,7 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
     given.update(1, halved, OPTIONS);
     unscaled.update(1, gradient, OPTIONS);
     const values = [scaled, given, unscaled].map((slot) => slot.moments().expAvg);
-    const [a, b, c] = values.map((value) => readFloats(value));
+    const [a, b, c] = await Promise.all(values.map((value) => readFloats(value)));
     expect(a).toEqual(b);
     expect(a).not.toEqual(c);
     tf.dispose([initial, gradient, halved, ...values]);
@@ -100,7 +100,7 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
       gradient.dispose();
     }
     const value = slot.value();
-    expect(readFloats(value)).toEqual(whole.theta);
+    expect(await readFloats(value)).toEqual(whole.theta);
     value.dispose();
     slot.dispose();
   });
@@ -112,9 +112,9 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
     const before = slot.value();
     slot.update(1, gradient, OPTIONS);
     const after = slot.value();
-    expect([...readFloats(initial)]).toEqual([1, 1, 1, 1, 1]);
-    expect([...readFloats(before)]).toEqual([1, 1, 1, 1, 1]);
-    expect(readFloats(after)[0]).toBeLessThan(1);
+    expect([...(await readFloats(initial))]).toEqual([1, 1, 1, 1, 1]);
+    expect([...(await readFloats(before))]).toEqual([1, 1, 1, 1, 1]);
+    expect((await readFloats(after))[0]).toBeLessThan(1);
     tf.dispose([initial, gradient, before, after]);
     slot.dispose();
   });
