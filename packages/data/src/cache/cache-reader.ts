@@ -2,18 +2,27 @@
  * Reads a finished cache row by row. A shard's digest is checked before anything in it is decoded; then rows are read in
  * place, a small record batch at a time, so memory does not grow with the cache. Reading changes no order.
  */
-import { stat } from 'node:fs/promises';
-import { explainSystemError, openRegularFile } from '@selective-dpo/foundation';
+import type { FileHandle } from 'node:fs/promises';
+import { openRegularFile } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import type { CacheRow } from './cache-row.js';
-import { refuseEndlessArrow } from './foreign-decoding.js';
-import { checkedPath, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
+import {
+  checkedPath,
+  filesOf,
+  readManifest,
+  refuseOtherDigest,
+  verifiedPath,
+  type CacheManifest,
+} from './manifest.js';
+import type { RecordBatch } from './record-batch.js';
 import { RecordBatchCache } from './record-batch-cache.js';
 
-/** Bytes of decoded record batches held at one time. */
-const HELD_BYTES = 32 << 20;
+/** Bytes of record batches held at one time. */
+const HELD_BYTES = 8 << 20;
 /** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
-const SHARDS_OPEN = 64;
+const SHARDS_OPEN = 256;
+/** Record batches that {@link CacheReader.rows} has on their way while a row is in use. */
+const BATCHES_AHEAD = 4;
 
 export interface CacheReaderOptions {
   /** `lazily` (default): a shard is verified when first touched. `all`: every file before the cache is opened. */
@@ -21,8 +30,9 @@ export interface CacheReaderOptions {
 }
 
 export class CacheReader {
-  /** Index of each shard's first row. */
+  /** Index of each shard's first row, and the number of its first record batch. */
   private readonly starts: number[] = [];
+  private readonly batchStarts: number[] = [];
   private readonly shards = new Map<number, Promise<ArrowShard>>();
   private readonly batches = new RecordBatchCache(HELD_BYTES);
   /** Identity, at the time of its check, of each Arrow file that was found right: it is not read through again. */
@@ -32,10 +42,12 @@ export class CacheReader {
     readonly directory: string,
     readonly manifest: CacheManifest,
   ) {
-    let start = 0;
-    for (const shard of manifest.shards) {
+    let [start, batches] = [0, 0];
+    for (const { rows } of manifest.shards) {
       this.starts.push(start);
-      start += shard.rows;
+      this.batchStarts.push(batches);
+      start += rows;
+      batches += Math.ceil(rows / manifest.recordBatchRows);
     }
   }
 
@@ -51,7 +63,7 @@ export class CacheReader {
       const shard = arrowFiles.get(file);
       if (verify === 'lazily') await checkedPath(directory, file);
       else if (shard === undefined) await verifiedPath(directory, file);
-      else await reader.verifyArrow(shard);
+      else await (await reader.openShard(shard)).close();
     }
     return reader;
   }
@@ -65,26 +77,30 @@ export class CacheReader {
    * @throws RangeError outside the cache; InputError `cache-damaged`, `cache-row-invalid`.
    */
   async row(index: number): Promise<CacheRow> {
-    if (!Number.isInteger(index) || index < 0 || index >= this.rowCount) {
-      throw new RangeError(`row ${index} of a cache of ${this.rowCount}`);
-    }
-    const shard = this.shardOf(index);
-    const local = index - this.starts[shard]!;
-    const perBatch = this.manifest.recordBatchRows;
-    const batch = Math.floor(local / perBatch);
-    const rows = await this.batches.get(`${shard}/${batch}`, async () =>
-      (await this.shard(shard)).rows(batch),
-    );
-    return copyOf(rows[local % perBatch]!);
+    const { shard, batch, place } = this.placeOf(index);
+    // A view would keep the whole record batch in memory for as long as one row of it is in use.
+    return copyOf((await this.recordBatch(shard, batch)).row(place));
   }
 
   /**
    * Rows in the order given (of the file by default), from the `start`-th on: a stream can be taken up where it ended.
+   * Their lists are views of memory that rows share: to be read only, and copied by who keeps single rows.
    * @throws as {@link row}.
    */
   async *rows(order?: Uint32Array, start = 0): AsyncGenerator<CacheRow> {
-    const count = order?.length ?? this.rowCount;
-    for (let i = start; i < count; i++) yield await this.row(order?.[i] ?? i);
+    const runs = this.runs(order, start);
+    const ahead: Run[] = [];
+    for (;;) {
+      while (ahead.length <= BATCHES_AHEAD) {
+        const { value } = runs.next();
+        if (value === undefined) break;
+        ahead.push(value);
+      }
+      const run = ahead.shift();
+      if (run === undefined) return;
+      const batch = await run.batch;
+      for (let i = 0; i < run.rows; i++) yield batch.row(run.place + i);
+    }
   }
 
   async close(): Promise<void> {
@@ -94,15 +110,48 @@ export class CacheReader {
     for (const shard of open) await (await shard.catch(() => undefined))?.close();
   }
 
-  private shardOf(index: number): number {
-    let low = 0;
-    let high = this.starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.starts[middle]! <= index) low = middle;
+  /** Neighbours of one record batch that follow each other in the order, and the batch on its way. */
+  private *runs(order: Uint32Array | undefined, start: number): Generator<Run, undefined> {
+    const count = order?.length ?? this.rowCount;
+    const { recordBatchRows } = this.manifest;
+    for (let i = start; i < count;) {
+      const { shard, batch, place } = this.placeOf(order?.[i] ?? i);
+      const left = Math.min(
+        recordBatchRows - place,
+        this.starts[shard]! + this.manifest.shards[shard]!.rows - i,
+      );
+      const run = {
+        batch: this.recordBatch(shard, batch),
+        place,
+        rows: order === undefined ? Math.min(left, count - i) : 1,
+      };
+      // A failure counts when the rows are asked for, if they ever are.
+      run.batch.catch(() => undefined);
+      yield run;
+      i += run.rows;
+    }
+  }
+
+  private recordBatch(shard: number, batch: number): Promise<RecordBatch> {
+    return this.batches.get(this.batchStarts[shard]! + batch, async () =>
+      (await this.shard(shard)).recordBatch(batch),
+    );
+  }
+
+  /** @throws RangeError for a row that is not there. */
+  private placeOf(index: number): { shard: number; batch: number; place: number } {
+    if (!Number.isInteger(index) || index < 0 || index >= this.rowCount) {
+      throw new RangeError(`row ${index} of a cache of ${this.rowCount}`);
+    }
+    let shard = 0;
+    for (let high = this.starts.length - 1; shard < high;) {
+      const middle = (shard + high + 1) >> 1;
+      if (this.starts[middle]! <= index) shard = middle;
       else high = middle - 1;
     }
-    return low;
+    const local = index - this.starts[shard]!;
+    const { recordBatchRows } = this.manifest;
+    return { shard, batch: Math.floor(local / recordBatchRows), place: local % recordBatchRows };
   }
 
   private shard(index: number): Promise<ArrowShard> {
@@ -126,37 +175,38 @@ export class CacheReader {
     void shard?.then((file) => file.close()).catch(() => undefined);
   }
 
+  /** The file is read through for its digest, unless that was done and it is the same file still. */
   private async openShard(index: number): Promise<ArrowShard> {
-    const path = await this.verifyArrow(index);
     const { recordBatchRows, shards } = this.manifest;
-    const { handle } = await openRegularFile(path);
-    return ArrowShard.open(handle, path, { rows: shards[index]!.rows, recordBatchRows });
-  }
-
-  /** Path of a shard's Arrow file, read through for its digest unless that was done and it is the same file still. */
-  private async verifyArrow(index: number): Promise<string> {
-    const { arrow } = this.manifest.shards[index]!;
+    const { rows, arrow } = shards[index]!;
     const path = await checkedPath(this.directory, arrow);
-    const identity = await identityOf(path);
-    if (this.verified.get(index) !== identity) {
-      await verifiedPath(this.directory, arrow);
-      await refuseEndlessArrow(path);
-      this.verified.set(index, identity);
+    const { handle, size } = await openRegularFile(path);
+    try {
+      const identity = await identityOf(handle);
+      if (this.verified.get(index) !== identity) {
+        await refuseOtherDigest(handle, path, arrow);
+        this.verified.set(index, identity);
+      }
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error;
     }
-    return path;
+    return ArrowShard.open(handle, size, path, { rows, recordBatchRows });
   }
 }
 
-async function identityOf(path: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
-    return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
-  } catch (error) {
-    throw explainSystemError(error, path);
-  }
+/** Rows of one record batch, from `place` on. */
+interface Run {
+  batch: Promise<RecordBatch>;
+  place: number;
+  rows: number;
 }
 
-/** A view would keep the whole record batch in memory for as long as one row of it is in use. */
+async function identityOf(handle: FileHandle): Promise<string> {
+  const { dev, ino, size, mtimeMs, ctimeMs } = await handle.stat();
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
+}
+
 function copyOf(row: CacheRow): CacheRow {
   return {
     pairId: row.pairId,

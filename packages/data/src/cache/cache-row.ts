@@ -20,44 +20,60 @@ const MAX_INT32 = 2 ** 31 - 1;
  * @throws InputError `cache-row-invalid`.
  */
 export function checkCacheRow(row: CacheRow, file: string): void {
-  const refuse = (field: string, found: string, expected: string): never => {
-    throw new InputError('cache-row-invalid', 'a row of the cache is not sound', {
-      file,
-      row: row.sourceRow,
-      field,
-      found,
-      expected,
-      hint: 'score the dataset again',
-    });
-  };
-  if (row.pairId === '') refuse('pair_id', 'an empty text', 'the pair’s identifier');
-  if (!(Number.isInteger(row.sourceRow) && row.sourceRow >= 0 && row.sourceRow <= MAX_INT32)) {
-    refuse('source_row', String(row.sourceRow), `a whole number from 0 to ${MAX_INT32}`);
+  const { pairId, sourceRow, promptIds, chosenIds, rejectedIds, chosenRefLogps, rejectedRefLogps } = row;
+  if (pairId === '') refuse(row, file, 'pair_id', 'an empty text', 'the pair’s identifier');
+  if (!(Number.isInteger(sourceRow) && sourceRow >= 0 && sourceRow <= MAX_INT32)) {
+    refuse(row, file, 'source_row', String(sourceRow), `a whole number from 0 to ${MAX_INT32}`);
   }
-  for (const [field, ids] of [
-    ['prompt_ids', row.promptIds],
-    ['chosen_ids', row.chosenIds],
-    ['rejected_ids', row.rejectedIds],
-  ] as const) {
-    if (ids.length === 0) refuse(field, 'no token', 'at least one token');
-    const negative = ids.find((id) => id < 0);
-    if (negative !== undefined) refuse(field, String(negative), 'ids of at least 0');
+  const lists: [string, Int32Array, Float32Array | undefined][] = [
+    ['prompt_ids', promptIds, undefined],
+    ['chosen_ids', chosenIds, chosenRefLogps],
+    ['rejected_ids', rejectedIds, rejectedRefLogps],
+  ];
+  for (const [field, ids] of lists) {
+    if (ids.length === 0) refuse(row, file, field, 'no token', 'at least one token');
+    const negative = placeOfNegative(ids);
+    if (negative >= 0) refuse(row, file, field, String(ids[negative]), 'ids of at least 0');
   }
-  for (const [field, logps, ids] of [
-    ['chosen_ref_logps', row.chosenRefLogps, row.chosenIds],
-    ['rejected_ref_logps', row.rejectedRefLogps, row.rejectedIds],
-  ] as const) {
-    if (logps.length !== ids.length) refuse(field, `${logps.length} values`, `${ids.length}, one a token`);
-    for (const logp of logps) {
-      if (!(logp <= ROUNDING && logp > -Infinity))
-        refuse(field, String(logp), 'finite log-probs of at most 0');
+  for (const [name, ids, logps] of lists) {
+    if (logps === undefined) continue;
+    const field = name.replace('_ids', '_ref_logps');
+    if (logps.length !== ids.length) {
+      refuse(row, file, field, `${logps.length} values`, `${ids.length}, one a token`);
     }
+    const unsound = placeOfUnsound(logps);
+    if (unsound >= 0) refuse(row, file, field, String(logps[unsound]), 'finite log-probs of at most 0');
   }
+}
+
+function refuse(row: CacheRow, file: string, field: string, found: string, expected: string): never {
+  throw new InputError('cache-row-invalid', 'a row of the cache is not sound', {
+    file,
+    row: row.sourceRow,
+    field,
+    found,
+    expected,
+    hint: 'score the dataset again',
+  });
+}
+
+// Plain loops: every row that is read goes through them.
+
+function placeOfNegative(ids: Int32Array): number {
+  for (let i = 0; i < ids.length; i++) if (ids[i]! < 0) return i;
+  return -1;
+}
+
+function placeOfUnsound(logps: Float32Array): number {
+  for (let i = 0; i < logps.length; i++) {
+    if (!(logps[i]! <= ROUNDING && logps[i]! > -Infinity)) return i;
+  }
+  return -1;
 }
 
 /** Sum of log-probs in float64, in order: TRL's `ref_chosen_logps`. */
 export function sumLogps(logps: Float32Array): number {
   let sum = 0;
-  for (const logp of logps) sum += logp;
+  for (let i = 0; i < logps.length; i++) sum += logps[i]!;
   return sum;
 }

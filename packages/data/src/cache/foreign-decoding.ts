@@ -32,13 +32,3 @@ export async function* decodedRows(
     );
   }
 }
-
-/**
- * Goes once through all record batches of an Arrow file, so that reading them in place is known to end. Of the values
- * one column is taken: the others are checked where they are read.
- * @throws InputError `cache-damaged`.
- */
-export async function refuseEndlessArrow(path: string, deadlineMs?: number): Promise<void> {
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
-  for await (const _ of decodedRows(path, 'arrow-file', ['source_row'], deadlineMs));
-}

@@ -1,36 +1,33 @@
-/** Decoded record batches, the least recently used let go first, bounded by the bytes they hold. */
-import type { CacheRow } from './cache-row.js';
+/** Record batches, the least recently used let go first, bounded by the bytes they hold. */
+import type { RecordBatch } from './record-batch.js';
 
 interface Held {
-  rows: Promise<CacheRow[]>;
+  batch: Promise<RecordBatch>;
   /** 0 while it is being read. */
   bytes: number;
 }
 
-/** Strings, objects and views around a row's values, roughly. */
-const ROW_OVERHEAD_BYTES = 512;
-
 export class RecordBatchCache {
-  private readonly held = new Map<string, Held>();
+  private readonly held = new Map<number, Held>();
   private bytes = 0;
 
   /** @param maxBytes bound on what is held; the batch read last is held in any case. */
   constructor(private readonly maxBytes: number) {}
 
-  /** The batch of that key, read by `load` unless it is held or on its way. A failed read is not held. */
-  get(key: string, load: () => Promise<CacheRow[]>): Promise<CacheRow[]> {
+  /** The batch of that number, read by `load` unless it is held or on its way. A failed read is not held. */
+  get(key: number, load: () => Promise<RecordBatch>): Promise<RecordBatch> {
     const held = this.held.get(key);
     if (held !== undefined) {
       this.held.delete(key);
       this.held.set(key, held);
-      return held.rows;
+      return held.batch;
     }
-    const entry: Held = { rows: load(), bytes: 0 };
+    const entry: Held = { batch: load(), bytes: 0 };
     this.held.set(key, entry);
-    entry.rows.then(
-      (rows) => {
+    entry.batch.then(
+      (batch) => {
         if (this.held.get(key) !== entry) return;
-        entry.bytes = bytesOf(rows);
+        entry.bytes = batch.byteLength;
         this.bytes += entry.bytes;
         this.shrink(entry);
       },
@@ -38,7 +35,7 @@ export class RecordBatchCache {
         if (this.held.get(key) === entry) this.held.delete(key);
       },
     );
-    return entry.rows;
+    return entry.batch;
   }
 
   clear(): void {
@@ -54,15 +51,4 @@ export class RecordBatchCache {
       this.bytes -= entry.bytes;
     }
   }
-}
-
-function bytesOf(rows: readonly CacheRow[]): number {
-  return rows.reduce(
-    (sum, row) =>
-      sum +
-      ROW_OVERHEAD_BYTES +
-      row.promptIds.byteLength +
-      2 * (row.chosenIds.byteLength + row.rejectedIds.byteLength),
-    0,
-  );
 }
