@@ -56,8 +56,7 @@ export class ArrowShard {
       const { columns, blocks } = await decoding(path, async () => {
         const { bytes, begin } = await footerOf(handle, size, batches);
         const footer = readFooter(bytes);
-        const outside = footer.blocks.find((block) => !isInside(block, begin));
-        if (outside !== undefined) throw new Error(`a record batch at byte ${outside.offset} of ${begin}`);
+        refuseOtherPlaces(footer.blocks, begin);
         return footer;
       });
       refuseOtherColumns(columns, path);
@@ -72,11 +71,11 @@ export class ArrowShard {
   }
 
   /**
-   * Reads one record batch.
+   * Reads `count` record batches from number `first` on, of which the shard has as many, at one time: they share their memory.
    * @throws InputError `cache-damaged`.
    */
-  recordBatch(index: number): Promise<RecordBatch> {
-    const read = decoding(this.path, () => this.readBatch(index));
+  recordBatches(first: number, count: number): Promise<RecordBatch[]> {
+    const read = decoding(this.path, () => this.readBatches(first, count));
     this.reading.add(read);
     const done = () => this.reading.delete(read);
     read.then(done, done);
@@ -89,16 +88,16 @@ export class ArrowShard {
     await this.handle.close().catch(() => undefined);
   }
 
-  private async readBatch(index: number): Promise<RecordBatch> {
-    const block = this.blocks[index]!;
+  private async readBatches(first: number, count: number): Promise<RecordBatch[]> {
+    const blocks = this.blocks.slice(first, first + count);
+    const [{ offset: begin }, last] = [blocks[0]!, blocks.at(-1)!];
+    const bytes = await readExactly(this.handle, begin, endOf(last) - begin);
     const { rows, recordBatchRows } = this.layout;
-    const bytes = await readExactly(this.handle, block.offset, block.metadataBytes + block.bodyBytes);
-    return new RecordBatch(
-      bytes,
-      block,
-      Math.min(recordBatchRows, rows - index * recordBatchRows),
-      this.path,
-    );
+    return blocks.map((block, i) => {
+      const own = bytes.subarray(block.offset - begin, endOf(block) - begin);
+      const expected = Math.min(recordBatchRows, rows - (first + i) * recordBatchRows);
+      return new RecordBatch(own, block, expected, this.path);
+    });
   }
 }
 
@@ -125,11 +124,21 @@ async function footerOf(
   return { bytes, begin };
 }
 
-function isInside({ offset, metadataBytes, bodyBytes }: ArrowBlock, end: number): boolean {
-  const bytes = metadataBytes + bodyBytes;
-  return (
-    offset >= 0 && metadataBytes >= 0 && bodyBytes >= 0 && bytes <= MAX_BATCH_BYTES && offset + bytes <= end
-  );
+function endOf({ offset, metadataBytes, bodyBytes }: ArrowBlock): number {
+  return offset + metadataBytes + bodyBytes;
+}
+
+/** Record batches follow each other, each after the one before it, up to `end`. */
+function refuseOtherPlaces(blocks: readonly ArrowBlock[], end: number): void {
+  let free = ARROW_MAGIC.length;
+  for (const block of blocks) {
+    const { offset, metadataBytes, bodyBytes } = block;
+    const sound = offset >= free && metadataBytes >= 0 && bodyBytes >= 0 && endOf(block) <= end;
+    if (!sound || endOf(block) - offset > MAX_BATCH_BYTES) {
+      throw new Error(`a record batch of ${metadataBytes} and ${bodyBytes} bytes at ${offset}`);
+    }
+    free = endOf(block);
+  }
 }
 
 async function readExactly(

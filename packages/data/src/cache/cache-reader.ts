@@ -21,8 +21,10 @@ import { RecordBatchCache } from './record-batch-cache.js';
 const HELD_BYTES = 8 << 20;
 /** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
 const SHARDS_OPEN = 256;
-/** Record batches that {@link CacheReader.rows} has on their way while a row is in use. */
-const BATCHES_AHEAD = 4;
+/** Bytes that {@link CacheReader.rows} reads at one time in the order of the file, about; at least a record batch. */
+const READ_BYTES = 1 << 20;
+/** Reads that it has on their way while a row is in use: of {@link READ_BYTES}, and of a row in another order. */
+const [PIECES_AHEAD, ROWS_AHEAD] = [1, 8];
 
 export interface CacheReaderOptions {
   /** `lazily` (default): a shard is verified when first touched. `all`: every file before the cache is opened. */
@@ -90,16 +92,20 @@ export class CacheReader {
   async *rows(order?: Uint32Array, start = 0): AsyncGenerator<CacheRow> {
     const runs = this.runs(order, start);
     const ahead: Run[] = [];
+    const most = order === undefined ? PIECES_AHEAD : ROWS_AHEAD;
     for (;;) {
-      while (ahead.length <= BATCHES_AHEAD) {
+      while (ahead.length <= most) {
         const { value } = runs.next();
         if (value === undefined) break;
         ahead.push(value);
       }
       const run = ahead.shift();
       if (run === undefined) return;
-      const batch = await run.batch;
-      for (let i = 0; i < run.rows; i++) yield batch.row(run.place + i);
+      let { place, rows } = run;
+      for (const batch of await run.batches) {
+        for (; rows > 0 && place < batch.rows; place++, rows--) yield batch.row(place);
+        place = 0;
+      }
     }
   }
 
@@ -110,32 +116,41 @@ export class CacheReader {
     for (const shard of open) await (await shard.catch(() => undefined))?.close();
   }
 
-  /** Neighbours of one record batch that follow each other in the order, and the batch on its way. */
+  /** The rows of an order, those that are read together in one run, on its way. */
   private *runs(order: Uint32Array | undefined, start: number): Generator<Run, undefined> {
     const count = order?.length ?? this.rowCount;
-    const { recordBatchRows } = this.manifest;
     for (let i = start; i < count;) {
       const { shard, batch, place } = this.placeOf(order?.[i] ?? i);
-      const left = Math.min(
-        recordBatchRows - place,
-        this.starts[shard]! + this.manifest.shards[shard]!.rows - i,
-      );
-      const run = {
-        batch: this.recordBatch(shard, batch),
-        place,
-        rows: order === undefined ? Math.min(left, count - i) : 1,
-      };
+      const run =
+        order === undefined
+          ? this.neighbours(shard, batch, place)
+          : { batches: this.recordBatch(shard, batch).then((one) => [one]), place, rows: 1 };
       // A failure counts when the rows are asked for, if they ever are.
-      run.batch.catch(() => undefined);
+      run.batches.catch(() => undefined);
       yield run;
       i += run.rows;
     }
   }
 
+  /** Some record batches of a shard in one piece; a scan has no use for what is held, and leaves it as it is. */
+  private neighbours(shard: number, batch: number, place: number): Run {
+    const { recordBatchRows, shards } = this.manifest;
+    const { rows, arrow } = shards[shard]!;
+    const batches = Math.ceil(rows / recordBatchRows);
+    const count = Math.min(batches - batch, Math.max(1, Math.floor((READ_BYTES * batches) / arrow.bytes)));
+    const last = Math.min(rows, (batch + count) * recordBatchRows);
+    return {
+      batches: this.shard(shard).then((opened) => opened.recordBatches(batch, count)),
+      place,
+      rows: last - batch * recordBatchRows - place,
+    };
+  }
+
   private recordBatch(shard: number, batch: number): Promise<RecordBatch> {
-    return this.batches.get(this.batchStarts[shard]! + batch, async () =>
-      (await this.shard(shard)).recordBatch(batch),
-    );
+    return this.batches.get(this.batchStarts[shard]! + batch, async () => {
+      const [read] = await (await this.shard(shard)).recordBatches(batch, 1);
+      return read!;
+    });
   }
 
   /** @throws RangeError for a row that is not there. */
@@ -195,9 +210,9 @@ export class CacheReader {
   }
 }
 
-/** Rows of one record batch, from `place` on. */
+/** Rows that are read together, from `place` of the first batch on. */
 interface Run {
-  batch: Promise<RecordBatch>;
+  batches: Promise<RecordBatch[]>;
   place: number;
   rows: number;
 }

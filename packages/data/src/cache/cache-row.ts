@@ -20,29 +20,34 @@ const MAX_INT32 = 2 ** 31 - 1;
  * @throws InputError `cache-row-invalid`.
  */
 export function checkCacheRow(row: CacheRow, file: string): void {
-  const { pairId, sourceRow, promptIds, chosenIds, rejectedIds, chosenRefLogps, rejectedRefLogps } = row;
+  const { pairId, sourceRow } = row;
   if (pairId === '') refuse(row, file, 'pair_id', 'an empty text', 'the pair’s identifier');
   if (!(Number.isInteger(sourceRow) && sourceRow >= 0 && sourceRow <= MAX_INT32)) {
     refuse(row, file, 'source_row', String(sourceRow), `a whole number from 0 to ${MAX_INT32}`);
   }
-  const lists: [string, Int32Array, Float32Array | undefined][] = [
-    ['prompt_ids', promptIds, undefined],
-    ['chosen_ids', chosenIds, chosenRefLogps],
-    ['rejected_ids', rejectedIds, rejectedRefLogps],
-  ];
-  for (const [field, ids] of lists) {
-    if (ids.length === 0) refuse(row, file, field, 'no token', 'at least one token');
-    const negative = placeOfNegative(ids);
-    if (negative >= 0) refuse(row, file, field, String(ids[negative]), 'ids of at least 0');
+  checkIds(row, file, 'prompt_ids', row.promptIds);
+  checkIds(row, file, 'chosen_ids', row.chosenIds);
+  checkIds(row, file, 'rejected_ids', row.rejectedIds);
+  checkLogps(row, file, 'chosen_ref_logps', row.chosenRefLogps, row.chosenIds.length);
+  checkLogps(row, file, 'rejected_ref_logps', row.rejectedRefLogps, row.rejectedIds.length);
+}
+
+// Plain loops, and nothing made for a row that is sound: every row that is read goes through them.
+
+function checkIds(row: CacheRow, file: string, field: string, ids: Int32Array): void {
+  if (ids.length === 0) refuse(row, file, field, 'no token', 'at least one token');
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i]! < 0) refuse(row, file, field, String(ids[i]), 'ids of at least 0');
   }
-  for (const [name, ids, logps] of lists) {
-    if (logps === undefined) continue;
-    const field = name.replace('_ids', '_ref_logps');
-    if (logps.length !== ids.length) {
-      refuse(row, file, field, `${logps.length} values`, `${ids.length}, one a token`);
+}
+
+function checkLogps(row: CacheRow, file: string, field: string, logps: Float32Array, tokens: number): void {
+  if (logps.length !== tokens) refuse(row, file, field, `${logps.length} values`, `${tokens}, one a token`);
+  for (let i = 0; i < logps.length; i++) {
+    const logp = logps[i]!;
+    if (!(logp <= ROUNDING && logp > -Infinity)) {
+      refuse(row, file, field, String(logp), 'finite log-probs of at most 0');
     }
-    const unsound = placeOfUnsound(logps);
-    if (unsound >= 0) refuse(row, file, field, String(logps[unsound]), 'finite log-probs of at most 0');
   }
 }
 
@@ -55,20 +60,6 @@ function refuse(row: CacheRow, file: string, field: string, found: string, expec
     expected,
     hint: 'score the dataset again',
   });
-}
-
-// Plain loops: every row that is read goes through them.
-
-function placeOfNegative(ids: Int32Array): number {
-  for (let i = 0; i < ids.length; i++) if (ids[i]! < 0) return i;
-  return -1;
-}
-
-function placeOfUnsound(logps: Float32Array): number {
-  for (let i = 0; i < logps.length; i++) {
-    if (!(logps[i]! <= ROUNDING && logps[i]! > -Infinity)) return i;
-  }
-  return -1;
 }
 
 /** Sum of log-probs in float64, in order: TRL's `ref_chosen_logps`. */

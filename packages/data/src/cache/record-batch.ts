@@ -93,7 +93,8 @@ export class RecordBatch {
     { offsets, values }: Lists<Kind>,
     index: number,
   ): Kind {
-    const [begin, end] = [offsets[index]!, offsets[index + 1]!];
+    const begin = offsets[index]!;
+    const end = offsets[index + 1]!;
     if (begin < 0 || end < begin || end > values.length) {
       const expected = `a range within ${values.length}`;
       throw damagedCache(this.path, `offsets ${begin} to ${end} in ${name}`, expected);

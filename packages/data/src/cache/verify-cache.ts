@@ -100,9 +100,9 @@ async function verifyShard(directory: string, shard: CacheShard, recordBatchRows
   try {
     let tokens = 0;
     for (let at = 0; at < shard.rows; at += recordBatchRows) {
-      const batch = await arrow.recordBatch(at / recordBatchRows);
-      for (let i = 0; i < batch.rows; i++) {
-        const row = batch.row(i);
+      const [batch] = await arrow.recordBatches(at / recordBatchRows, 1);
+      for (let i = 0; i < batch!.rows; i++) {
+        const row = batch!.row(i);
         compareRows(row, parquet[at + i]!, parquetPath);
         tokens += row.chosenIds.length + row.rejectedIds.length;
       }
