@@ -10,13 +10,15 @@
  * the repetitions, which are interleaved, with the smallest and largest, and the machine's own rates. MB are of Arrow
  * files in reading, of all files in writing.
  */
+import { performance } from 'node:perf_hooks';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CacheReader, epochOrder } from '@selective-dpo/data';
+import { CacheReader } from '@selective-dpo/data';
+import { inFileOrder, inTrainingOrder } from './cache-reading.mjs';
 import { printTable, spread } from './medians.mjs';
 import { writeSyntheticCache } from './synthetic-cache.mjs';
 
@@ -40,29 +42,6 @@ async function seconds(work) {
   return (performance.now() - began) / 1000;
 }
 
-async function inOrder(reader) {
-  let tokens = 0;
-  for await (const row of reader.rows()) tokens += row.chosenIds.length + row.rejectedIds.length;
-  if (tokens !== reader.manifest.responseTokens) throw new Error(`${tokens} tokens read`);
-}
-
-/** The batch after the one in use is on its way, as in training. */
-async function inTrainingOrder(reader, epoch) {
-  const order = epochOrder(reader.rowCount, 1, epoch);
-  const read = (at) =>
-    at < order.length
-      ? Promise.all(Array.from(order.subarray(at, at + batch), (index) => reader.row(index)))
-      : [];
-  let tokens = 0;
-  let next = read(0);
-  for (let at = 0; at < order.length; at += batch) {
-    const rows = await next;
-    next = read(at + batch);
-    for (const row of rows) tokens += row.chosenIds.length + row.rejectedIds.length;
-  }
-  if (tokens !== reader.manifest.responseTokens) throw new Error(`${tokens} tokens read`);
-}
-
 const folder = mkdtempSync(join(tmpdir(), 'sdpo-bench-'));
 const times = { written: [], first: [], order: [], shuffled: [], file: [], copy: [], digest: [] };
 let size;
@@ -70,17 +49,17 @@ try {
   const cache = join(folder, 'cache');
   size = await writeSyntheticCache(cache, pairs);
   const steady = await CacheReader.open(cache);
-  await inOrder(steady);
+  await inFileOrder(steady);
   const files = steady.manifest.shards.map((shard) => join(cache, shard.arrow.name));
   for (let repetition = 0; repetition < repetitions; repetition++) {
     const again = join(folder, `again-${repetition}`);
     times.written.push((await writeSyntheticCache(again, pairs)).seconds);
     rmSync(again, { recursive: true });
     const fresh = await CacheReader.open(cache);
-    times.first.push(await seconds(() => inOrder(fresh)));
+    times.first.push(await seconds(() => inFileOrder(fresh)));
     await fresh.close();
-    times.order.push(await seconds(() => inOrder(steady)));
-    times.shuffled.push(await seconds(() => inTrainingOrder(steady, repetition)));
+    times.order.push(await seconds(() => inFileOrder(steady)));
+    times.shuffled.push(await seconds(() => inTrainingOrder(steady, repetition, batch)));
     times.file.push(
       await seconds(async () => {
         for (const file of files) await readFile(file);

@@ -1,4 +1,5 @@
 /** A cache of random rows of realistic lengths, written through the project's own writer, for the benches beside it. */
+import { performance } from 'node:perf_hooks';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CACHE_SCHEMA_VERSION, CacheWriter, DROPPED_FILE } from '@selective-dpo/data';
@@ -9,7 +10,7 @@ export const VOCABULARY = 50_000;
 const [PROMPT_TOKENS, RESPONSE_TOKENS] = [150, 80];
 export const ROWS_PER_SHARD = 512;
 
-const inputs = {
+export const SYNTHETIC_INPUTS = {
   schemaVersion: CACHE_SCHEMA_VERSION,
   toolVersion: '0.0.0',
   dataset: { sha256: '0'.repeat(64), bytes: 1, layout: 'preference', limit: null },
@@ -58,7 +59,7 @@ export async function writeSyntheticCache(directory, pairs) {
     seconds += (performance.now() - began) / 1000;
     return result;
   };
-  const writer = await CacheWriter.open(directory, inputs);
+  const writer = await CacheWriter.open(directory, SYNTHETIC_INPUTS);
   try {
     for (let shard = 0; shard * ROWS_PER_SHARD < pairs; shard++) {
       const rows = syntheticShard(shard, pairs);
