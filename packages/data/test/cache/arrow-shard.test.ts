@@ -150,7 +150,7 @@ describe('rows in the order of the file', () => {
     const bytes = await readFile(path);
     bytes[bytes.length >> 1]! ^= 1;
     await writeFile(path, bytes);
-    const read = [];
+    const read: number[] = [];
     const reading = (async () => {
       for await (const row of reader.rows()) read.push(row.sourceRow);
     })();

@@ -135,11 +135,11 @@ describe('bytes made to keep a decoder busy', () => {
     const outcomes = new Set<string>();
     for (let i = 0; i < 16; i++) {
       const file = write(`busy-${i}.parquet`, flipped(content, content.length - 9 - 37 * i));
-      outcomes.add(await outcomeOf(collect(decodedRows(file, 'parquet', CACHE_COLUMNS, 1000))));
+      outcomes.add(await outcomeOf(collect(decodedRows(file, CACHE_COLUMNS, 1000))));
     }
     for (const outcome of outcomes) expect(['read', 'stopped', 'cache-damaged']).toContain(outcome);
     expect(outcomes).toContain('cache-damaged');
-    expect(await collect(decodedRows(join(finished, name), 'parquet', CACHE_COLUMNS))).toHaveLength(10);
+    expect(await collect(decodedRows(join(finished, name), CACHE_COLUMNS))).toHaveLength(10);
   });
 
   it('give one typed error each when the whole cache is read', async () => {
