@@ -1,7 +1,7 @@
 /**
  * Whether time grows with a cache's pairs as it must and memory does not: synthetic caches of several sizes are written,
- * opened, and read once in the order of the file and in a shuffled training order; preference files of several sizes are
- * scored by a scorer that needs no model. Each in a process of its own, repetitions interleaved.
+ * opened, and read once in the order of the file and in a shuffled training order, the largest also four times; preference
+ * files of several sizes are scored by a scorer that needs no model. Each in a process of its own, repetitions interleaved.
  *
  *   npm run build
  *   node bench/growth.mjs [--sizes 1000,10000,100000] [--scored 1000,10000] [--repetitions 5] [--batch 8]
@@ -40,6 +40,9 @@ const tasks = {
   open: (cache) => seconds(async () => (await CacheReader.open(cache)).close()),
   'read, file order': (cache) => reading(cache, inFileOrder),
   'read, training order': (cache) => reading(cache, (reader) => inTrainingOrder(reader, 0, batch)),
+  'four times, file order': (cache) => reading(cache, (reader) => fourTimes(() => inFileOrder(reader))),
+  'four times, training order': (cache) =>
+    reading(cache, (reader) => fourTimes((epoch) => inTrainingOrder(reader, epoch, batch))),
   write: (cache, pairs) => seconds(() => writeSyntheticCache(cache, Number(pairs))),
   score,
 };
@@ -57,6 +60,10 @@ async function reading(cache, read) {
   } finally {
     await reader.close();
   }
+}
+
+async function fourTimes(read) {
+  for (let i = 0; i < 4; i++) await read(i);
 }
 
 /** The scoring pass from the preference file to the finished cache, without a model. */
@@ -105,6 +112,10 @@ try {
     runAlone('nothing', 0);
     for (const task of ['open', 'read, file order', 'read, training order']) {
       for (const size of list(values.sizes)) runAlone(task, size, place('cache', size));
+    }
+    const largest = Math.max(...list(values.sizes), 0);
+    for (const task of ['four times, file order', 'four times, training order']) {
+      if (largest > 0) runAlone(task, largest, place('cache', largest));
     }
     for (const size of list(values.scored)) {
       const out = place('scored', size);

@@ -13,7 +13,9 @@ import {
   type ArrowBlock,
   type ArrowColumn,
 } from './arrow-metadata.js';
+import type { CacheRow } from './cache-row.js';
 import { damagedCache } from './manifest.js';
+import type { ReadMemory } from './read-memory.js';
 import { RecordBatch } from './record-batch.js';
 
 /** What the manifest says of a shard's layout. */
@@ -75,11 +77,33 @@ export class ArrowShard {
    * @throws InputError `cache-damaged`.
    */
   recordBatches(first: number, count: number): Promise<RecordBatch[]> {
-    const read = decoding(this.path, () => this.readBatches(first, count));
-    this.reading.add(read);
-    const done = () => this.reading.delete(read);
-    read.then(done, done);
-    return read;
+    return this.registered(async () => {
+      const blocks = this.blocks.slice(first, first + count);
+      const [{ offset: begin }, last] = [blocks[0]!, blocks.at(-1)!];
+      const bytes = newBytes(endOf(last) - begin);
+      await readInto(bytes, this.handle, begin);
+      return blocks.map((block, i) =>
+        this.recordBatch(first + i, bytes.subarray(block.offset - begin, endOf(block) - begin)),
+      );
+    });
+  }
+
+  /**
+   * Reads one row, of record batch `index` the one at `place`; its lists are copies.
+   * @param memory for the record batch.
+   * @throws InputError `cache-damaged`, `cache-row-invalid`.
+   */
+  row(index: number, place: number, memory: ReadMemory): Promise<CacheRow> {
+    return this.registered(async () => {
+      const block = this.blocks[index]!;
+      const bytes = memory.take(endOf(block) - block.offset);
+      try {
+        await readInto(bytes, this.handle, block.offset);
+        return copyOf(this.recordBatch(index, bytes).row(place));
+      } finally {
+        memory.giveBack(bytes);
+      }
+    });
   }
 
   /** Waits for what is being read. */
@@ -88,16 +112,18 @@ export class ArrowShard {
     await this.handle.close().catch(() => undefined);
   }
 
-  private async readBatches(first: number, count: number): Promise<RecordBatch[]> {
-    const blocks = this.blocks.slice(first, first + count);
-    const [{ offset: begin }, last] = [blocks[0]!, blocks.at(-1)!];
-    const bytes = await readExactly(this.handle, begin, endOf(last) - begin);
+  private recordBatch(index: number, bytes: Uint8Array<ArrayBuffer>): RecordBatch {
     const { rows, recordBatchRows } = this.layout;
-    return blocks.map((block, i) => {
-      const own = bytes.subarray(block.offset - begin, endOf(block) - begin);
-      const expected = Math.min(recordBatchRows, rows - (first + i) * recordBatchRows);
-      return new RecordBatch(own, block, expected, this.path);
-    });
+    const expected = Math.min(recordBatchRows, rows - index * recordBatchRows);
+    return new RecordBatch(bytes, this.blocks[index]!, expected, this.path);
+  }
+
+  private registered<T>(work: () => Promise<T>): Promise<T> {
+    const read = decoding(this.path, work);
+    this.reading.add(read);
+    const done = () => this.reading.delete(read);
+    read.then(done, done);
+    return read;
   }
 }
 
@@ -107,7 +133,7 @@ async function footerOf(
   size: number,
   batches: number,
 ): Promise<{ bytes: DataView; begin: number }> {
-  const tail = await readExactly(handle, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
+  const tail = await readInto(newBytes(Math.min(size, TAIL_BYTES)), handle, Math.max(0, size - TAIL_BYTES));
   const trailer = tail.length - ARROW_TRAILER_BYTES;
   if (trailer < 0 || Buffer.from(tail.buffer, trailer + 4).toString('latin1') !== ARROW_MAGIC) {
     throw new Error('no Arrow file’s end');
@@ -120,7 +146,7 @@ async function footerOf(
   const held = length <= trailer;
   const bytes = held
     ? new DataView(tail.buffer, trailer - length, length)
-    : new DataView((await readExactly(handle, begin, length)).buffer);
+    : new DataView((await readInto(newBytes(length), handle, begin)).buffer);
   return { bytes, begin };
 }
 
@@ -141,18 +167,34 @@ function refuseOtherPlaces(blocks: readonly ArrowBlock[], end: number): void {
   }
 }
 
-async function readExactly(
+function newBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+}
+
+/** Fills `bytes` from byte `position` of the file on. */
+async function readInto(
+  bytes: Uint8Array<ArrayBuffer>,
   handle: FileHandle,
   position: number,
-  length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-  for (let at = 0; at < length;) {
-    const { bytesRead } = await handle.read(bytes, at, length - at, position + at);
+  for (let at = 0; at < bytes.length;) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, position + at);
     if (bytesRead === 0) throw new Error(`an end at byte ${position + at}`);
     at += bytesRead;
   }
   return bytes;
+}
+
+function copyOf(row: CacheRow): CacheRow {
+  return {
+    pairId: row.pairId,
+    sourceRow: row.sourceRow,
+    promptIds: row.promptIds.slice(),
+    chosenIds: row.chosenIds.slice(),
+    rejectedIds: row.rejectedIds.slice(),
+    chosenRefLogps: row.chosenRefLogps.slice(),
+    rejectedRefLogps: row.rejectedRefLogps.slice(),
+  };
 }
 
 /** Sums alone cannot select tokens: trained on, they would give plain DPO without a word (METHOD.md, trap 1). */

@@ -14,16 +14,16 @@ import {
   verifiedPath,
   type CacheManifest,
 } from './manifest.js';
+import { ReadMemory } from './read-memory.js';
 import type { RecordBatch } from './record-batch.js';
-import { RecordBatchCache } from './record-batch-cache.js';
 
-/** Bytes of record batches held at one time. */
-const HELD_BYTES = 8 << 20;
+/** Bytes kept for reading single rows. */
+const KEPT_BYTES = 8 << 20;
 /** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
 const SHARDS_OPEN = 256;
 /** Bytes that {@link CacheReader.rows} reads at one time in the order of the file, about; at least a record batch. */
-const READ_BYTES = 1 << 20;
-/** Reads that it has on their way while a row is in use: of {@link READ_BYTES}, and of a row in another order. */
+const PIECE_BYTES = 1 << 20;
+/** Reads that it has on their way while a row is in use: pieces in the order of the file, single rows in another. */
 const [PIECES_AHEAD, ROWS_AHEAD] = [1, 8];
 
 export interface CacheReaderOptions {
@@ -32,11 +32,10 @@ export interface CacheReaderOptions {
 }
 
 export class CacheReader {
-  /** Index of each shard's first row, and the number of its first record batch. */
+  /** Index of each shard's first row. */
   private readonly starts: number[] = [];
-  private readonly batchStarts: number[] = [];
   private readonly shards = new Map<number, Promise<ArrowShard>>();
-  private readonly batches = new RecordBatchCache(HELD_BYTES);
+  private readonly memory = new ReadMemory(KEPT_BYTES);
   /** Identity, at the time of its check, of each Arrow file that was found right: it is not read through again. */
   private readonly verified = new Map<number, string>();
 
@@ -44,12 +43,10 @@ export class CacheReader {
     readonly directory: string,
     readonly manifest: CacheManifest,
   ) {
-    let [start, batches] = [0, 0];
+    let start = 0;
     for (const { rows } of manifest.shards) {
       this.starts.push(start);
-      this.batchStarts.push(batches);
       start += rows;
-      batches += Math.ceil(rows / manifest.recordBatchRows);
     }
   }
 
@@ -80,77 +77,53 @@ export class CacheReader {
    */
   async row(index: number): Promise<CacheRow> {
     const { shard, batch, place } = this.placeOf(index);
-    // A view would keep the whole record batch in memory for as long as one row of it is in use.
-    return copyOf((await this.recordBatch(shard, batch)).row(place));
+    return (await this.shard(shard)).row(batch, place, this.memory);
   }
 
   /**
    * Rows in the order given (of the file by default), from the `start`-th on: a stream can be taken up where it ended.
-   * Their lists are views of memory that rows share: to be read only, and copied by who keeps single rows.
+   * Rows are read ahead; a failure counts when its row is asked for. Their lists may be views of memory that rows share: to
+   * be read only, and copied by who keeps single rows.
    * @throws as {@link row}.
    */
   async *rows(order?: Uint32Array, start = 0): AsyncGenerator<CacheRow> {
-    const runs = this.runs(order, start);
-    const ahead: Run[] = [];
-    const most = order === undefined ? PIECES_AHEAD : ROWS_AHEAD;
-    for (;;) {
-      while (ahead.length <= most) {
-        const { value } = runs.next();
-        if (value === undefined) break;
-        ahead.push(value);
+    if (order === undefined) {
+      for await (const { batches, place } of readAhead(this.pieces(start), PIECES_AHEAD)) {
+        let first = place;
+        for (const batch of batches) {
+          for (let i = first; i < batch.rows; i++) yield batch.row(i);
+          first = 0;
+        }
       }
-      const run = ahead.shift();
-      if (run === undefined) return;
-      let { place, rows } = run;
-      for (const batch of await run.batches) {
-        for (; rows > 0 && place < batch.rows; place++, rows--) yield batch.row(place);
-        place = 0;
-      }
+    } else {
+      yield* readAhead(this.singleRows(order, start), ROWS_AHEAD);
     }
   }
 
   async close(): Promise<void> {
     const open = [...this.shards.values()];
     this.shards.clear();
-    this.batches.clear();
     for (const shard of open) await (await shard.catch(() => undefined))?.close();
   }
 
-  /** The rows of an order, those that are read together in one run, on its way. */
-  private *runs(order: Uint32Array | undefined, start: number): Generator<Run, undefined> {
-    const count = order?.length ?? this.rowCount;
-    for (let i = start; i < count;) {
-      const { shard, batch, place } = this.placeOf(order?.[i] ?? i);
-      const run =
-        order === undefined
-          ? this.neighbours(shard, batch, place)
-          : { batches: this.recordBatch(shard, batch).then((one) => [one]), place, rows: 1 };
-      // A failure counts when the rows are asked for, if they ever are.
-      run.batches.catch(() => undefined);
-      yield run;
-      i += run.rows;
-    }
+  private *singleRows(order: Uint32Array, start: number): Generator<Promise<CacheRow>> {
+    for (let i = start; i < order.length; i++) yield this.row(order[i]!);
   }
 
-  /** Some record batches of a shard in one piece; a scan has no use for what is held, and leaves it as it is. */
-  private neighbours(shard: number, batch: number, place: number): Run {
+  /** All rows from the `start`-th on in pieces: some record batches of a shard, and the place of the first row in them. */
+  private *pieces(start: number): Generator<Promise<{ batches: RecordBatch[]; place: number }>> {
     const { recordBatchRows, shards } = this.manifest;
-    const { rows, arrow } = shards[shard]!;
-    const batches = Math.ceil(rows / recordBatchRows);
-    const count = Math.min(batches - batch, Math.max(1, Math.floor((READ_BYTES * batches) / arrow.bytes)));
-    const last = Math.min(rows, (batch + count) * recordBatchRows);
-    return {
-      batches: this.shard(shard).then((opened) => opened.recordBatches(batch, count)),
-      place,
-      rows: last - batch * recordBatchRows - place,
-    };
-  }
-
-  private recordBatch(shard: number, batch: number): Promise<RecordBatch> {
-    return this.batches.get(this.batchStarts[shard]! + batch, async () => {
-      const [read] = await (await this.shard(shard)).recordBatches(batch, 1);
-      return read!;
-    });
+    for (let i = start; i < this.rowCount;) {
+      const { shard, batch, place } = this.placeOf(i);
+      const { rows, arrow } = shards[shard]!;
+      const batches = Math.ceil(rows / recordBatchRows);
+      const most = Math.max(1, Math.floor((PIECE_BYTES * batches) / arrow.bytes));
+      const count = Math.min(batches - batch, most);
+      yield this.shard(shard)
+        .then((opened) => opened.recordBatches(batch, count))
+        .then((read) => ({ batches: read, place }));
+      i = this.starts[shard]! + Math.min(rows, (batch + count) * recordBatchRows);
+    }
   }
 
   /** @throws RangeError for a row that is not there. */
@@ -210,26 +183,23 @@ export class CacheReader {
   }
 }
 
-/** Rows that are read together, from `place` of the first batch on. */
-interface Run {
-  batches: Promise<RecordBatch[]>;
-  place: number;
-  rows: number;
+/** What the reads give, one after the other; `ahead` of them are on their way while one is in use. */
+async function* readAhead<T>(reads: Iterator<Promise<T>>, ahead: number): AsyncGenerator<T> {
+  const waiting: Promise<T>[] = [];
+  for (;;) {
+    while (waiting.length <= ahead) {
+      const { value, done } = reads.next();
+      if (done === true) break;
+      value.catch(() => undefined);
+      waiting.push(value);
+    }
+    const next = waiting.shift();
+    if (next === undefined) return;
+    yield await next;
+  }
 }
 
 async function identityOf(handle: FileHandle): Promise<string> {
   const { dev, ino, size, mtimeMs, ctimeMs } = await handle.stat();
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
-}
-
-function copyOf(row: CacheRow): CacheRow {
-  return {
-    pairId: row.pairId,
-    sourceRow: row.sourceRow,
-    promptIds: row.promptIds.slice(),
-    chosenIds: row.chosenIds.slice(),
-    rejectedIds: row.rejectedIds.slice(),
-    chosenRefLogps: row.chosenRefLogps.slice(),
-    rejectedRefLogps: row.rejectedRefLogps.slice(),
-  };
 }

@@ -32,7 +32,7 @@ export class RecordBatch {
    * @throws InputError `cache-damaged`; other errors for bytes that are no record batch.
    */
   constructor(
-    private readonly bytes: Uint8Array<ArrayBuffer>,
+    bytes: Uint8Array<ArrayBuffer>,
     { metadataBytes, bodyBytes }: ArrowBlock,
     readonly rows: number,
     private readonly path: string,
@@ -52,11 +52,6 @@ export class RecordBatch {
     this.rejectedRefLogps = columns.lists(Float32Array);
     this.chosenSums = columns.values(Float64Array);
     this.rejectedSums = columns.values(Float64Array);
-  }
-
-  /** Bytes it keeps in memory. */
-  get byteLength(): number {
-    return this.bytes.byteLength;
   }
 
   /**
