@@ -2,7 +2,7 @@
  * How fast the reference cache is written and read on this machine.
  *
  *   npm run build
- *   node bench/cache.mjs [--pairs 20000] [--repetitions 5] [--batch 8]
+ *   node bench/cache.mjs [--pairs 10000] [--repetitions 5] [--batch 8]
  *
  * Writes a synthetic cache (150 prompt and twice 80 response tokens a pair on average) with CacheWriter: Parquet, Arrow,
  * digests, flushed to disk. Reads it with CacheReader: the first time, when each shard's digest is checked, and after
@@ -24,14 +24,14 @@ import { writeSyntheticCache } from './synthetic-cache.mjs';
 
 const { values } = parseArgs({
   options: {
-    pairs: { type: 'string', default: '20000' },
+    pairs: { type: 'string', default: '10000' },
     repetitions: { type: 'string', default: '5' },
     batch: { type: 'string', default: '8' },
     help: { type: 'boolean' },
   },
 });
 if (values.help) {
-  console.log('node bench/cache.mjs [--pairs 20000] [--repetitions 5] [--batch 8]');
+  console.log('node bench/cache.mjs [--pairs 10000] [--repetitions 5] [--batch 8]');
   process.exit(0);
 }
 const [pairs, repetitions, batch] = [values.pairs, values.repetitions, values.batch].map(Number);

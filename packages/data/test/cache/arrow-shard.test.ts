@@ -16,7 +16,8 @@ import { InputError, SeededRandom } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeArrowShard } from '../../src/cache/arrow-encode.js';
 import { ArrowShard } from '../../src/cache/arrow-shard.js';
-import { CacheReader, type CacheRow } from '../../src/cache/index.js';
+import { CacheReader, epochOrder, type CacheRow } from '../../src/cache/index.js';
+import { ReadMemory } from '../../src/cache/read-memory.js';
 import { freshFolder, sampleRows, writeCache } from './sample-cache.js';
 
 let folder: string;
@@ -161,5 +162,40 @@ describe('rows in the order of the file', () => {
       if (row.sourceRow === 70) break;
     }
     await reader.close();
+  });
+});
+
+describe('single rows', () => {
+  it('read all at one time, over and over, are each their own', async () => {
+    const directory = await freshFolder();
+    const rows = sampleRows(90, 10, 400);
+    await writeCache(directory, rows);
+    const reader = await CacheReader.open(directory);
+    try {
+      for (let epoch = 0; epoch < 5; epoch++) {
+        const order = epochOrder(90, 1, epoch);
+        const read = await Promise.all(Array.from(order, (index) => reader.row(index)));
+        expect(read).toEqual(Array.from(order, (index) => rows[index]));
+        // What the caller does to a row reaches no other.
+        for (const row of read) row.chosenIds.fill(7);
+        const streamed: CacheRow[] = [];
+        for await (const row of reader.rows(order, 50)) streamed.push(row);
+        expect(streamed).toEqual(Array.from(order.subarray(50), (index) => rows[index]));
+      }
+    } finally {
+      await reader.close();
+    }
+  });
+
+  it('may share nothing with memory that is given back', () => {
+    const memory = new ReadMemory(1 << 17);
+    const [first, second] = [memory.take(100), memory.take(70_000)];
+    expect([first.length, second.length]).toEqual([100, 70_000]);
+    expect(second.buffer).not.toBe(first.buffer);
+    memory.giveBack(first);
+    memory.giveBack(second);
+    // 64 and 128 KiB are more than is kept: the older one went.
+    expect(memory.take(100).buffer).toBe(second.buffer);
+    expect(memory.take(100).buffer).not.toBe(first.buffer);
   });
 });
