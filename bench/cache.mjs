@@ -7,12 +7,12 @@
  * Writes a synthetic cache (150 prompt and twice 80 response tokens a pair on average) with CacheWriter: Parquet, Arrow,
  * digests, flushed to disk. Reads it with CacheReader: the first time, when each shard's digest is checked, and after
  * that, in the order of the file and in a shuffled training order, a batch ahead, as the trainer does. Prints medians over
- * the repetitions, which are interleaved, with the smallest and largest, and the machine's own rates. MB are of Arrow
- * files in reading, of all files in writing.
+ * the repetitions, which are interleaved, with the smallest and largest, and the machine's own rates; CPU seconds are those
+ * of all threads of the process, less touched by what else the machine does. MB are of Arrow files in reading, of all files in
+ * writing.
  */
-import { performance } from 'node:perf_hooks';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ import { parseArgs } from 'node:util';
 import { CacheReader } from '@selective-dpo/data';
 import { inFileOrder, inTrainingOrder } from './cache-reading.mjs';
 import { printTable, spread } from './medians.mjs';
+import { timePasses } from './stopwatch.mjs';
 import { writeSyntheticCache } from './synthetic-cache.mjs';
 
 const { values } = parseArgs({
@@ -36,10 +37,14 @@ if (values.help) {
 }
 const [pairs, repetitions, batch] = [values.pairs, values.repetitions, values.batch].map(Number);
 
-async function seconds(work) {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
+/** Opened anew, so that digests are checked. */
+async function readOnce(cache) {
+  const reader = await CacheReader.open(cache);
+  try {
+    await inFileOrder(reader);
+  } finally {
+    await reader.close();
+  }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'sdpo-bench-'));
@@ -51,31 +56,23 @@ try {
   const steady = await CacheReader.open(cache);
   await inFileOrder(steady);
   const files = steady.manifest.shards.map((shard) => join(cache, shard.arrow.name));
+  const block = new Uint8Array(readFileSync(files[0]));
+  const target = new Uint8Array(block.length);
   for (let repetition = 0; repetition < repetitions; repetition++) {
     const again = join(folder, `again-${repetition}`);
-    times.written.push((await writeSyntheticCache(again, pairs)).seconds);
+    times.written.push(await writeSyntheticCache(again, pairs));
     rmSync(again, { recursive: true });
-    const fresh = await CacheReader.open(cache);
-    times.first.push(await seconds(() => inFileOrder(fresh)));
-    await fresh.close();
-    times.order.push(await seconds(() => inFileOrder(steady)));
-    times.shuffled.push(await seconds(() => inTrainingOrder(steady, repetition, batch)));
+    times.first.push(await timePasses(() => readOnce(cache)));
+    times.order.push(await timePasses(() => inFileOrder(steady)));
+    times.shuffled.push(await timePasses(() => inTrainingOrder(steady, repetition, batch)));
     times.file.push(
-      await seconds(async () => {
+      await timePasses(async () => {
         for (const file of files) await readFile(file);
       }),
     );
-    const block = new Uint8Array(await readFile(files[0]));
-    const target = new Uint8Array(block.length);
-    times.copy.push(
-      await seconds(async () => {
-        for (let i = 0; i < files.length; i++) target.set(block);
-      }),
-    );
+    times.copy.push(await timePasses(() => files.forEach(() => target.set(block))));
     times.digest.push(
-      await seconds(async () => {
-        for (let i = 0; i < files.length; i++) createHash('sha256').update(block).digest();
-      }),
+      await timePasses(() => files.forEach(() => createHash('sha256').update(block).digest())),
     );
   }
   await steady.close();
@@ -86,11 +83,12 @@ try {
 const { arrowBytes, parquetBytes } = size;
 const row = (name, list, bytes) => [
   name,
-  spread(list.map((time) => bytes / 1e6 / time)),
-  spread(list.map((time) => pairs / time)),
+  spread(list.map(({ seconds }) => bytes / 1e6 / seconds)),
+  spread(list.map(({ seconds }) => pairs / seconds)),
+  spread(list.map(({ cpu }) => bytes / 1e6 / cpu)),
 ];
 printTable(
-  ['what', 'MB/s', 'pairs/s'],
+  ['what', 'MB/s', 'pairs/s', 'MB a CPU second'],
   [
     row('written (Parquet, Arrow, digests)', times.written, arrowBytes + parquetBytes),
     row('read, digests checked', times.first, arrowBytes),

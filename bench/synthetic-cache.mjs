@@ -1,9 +1,9 @@
 /** A cache of random rows of realistic lengths, written through the project's own writer, for the benches beside it. */
-import { performance } from 'node:perf_hooks';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CACHE_SCHEMA_VERSION, CacheWriter, DROPPED_FILE } from '@selective-dpo/data';
 import { SeededRandom } from '@selective-dpo/foundation';
+import { Stopwatch } from './stopwatch.mjs';
 
 export const VOCABULARY = 50_000;
 /** Lengths are uniform between half and one and a half of these. */
@@ -49,26 +49,25 @@ export function syntheticShard(shard, pairs) {
 
 /**
  * Writes a cache of `pairs` rows.
- * @returns seconds spent in the writer, making the rows not among them, and the bytes of its shards.
+ * @returns seconds, by the clock and of CPU, spent in the writer, making the rows not among them, and the bytes of its shards.
  */
 export async function writeSyntheticCache(directory, pairs) {
-  let seconds = 0;
-  const timed = async (work) => {
-    const began = performance.now();
-    const result = await work();
-    seconds += (performance.now() - began) / 1000;
-    return result;
-  };
+  const watch = new Stopwatch();
   const writer = await CacheWriter.open(directory, SYNTHETIC_INPUTS);
   try {
     for (let shard = 0; shard * ROWS_PER_SHARD < pairs; shard++) {
       const rows = syntheticShard(shard, pairs);
-      await timed(() => writer.publishShard(rows));
+      await watch.time(() => writer.publishShard(rows));
     }
     await writeFile(join(directory, DROPPED_FILE), '');
-    const { shards } = await timed(() => writer.finish({}));
+    const { shards } = await watch.time(() => writer.finish({}));
     const bytes = (kind) => shards.reduce((sum, shard) => sum + shard[kind].bytes, 0);
-    return { seconds, arrowBytes: bytes('arrow'), parquetBytes: bytes('parquet') };
+    return {
+      seconds: watch.seconds,
+      cpu: watch.cpu,
+      arrowBytes: bytes('arrow'),
+      parquetBytes: bytes('parquet'),
+    };
   } finally {
     await writer.close();
   }
