@@ -5,36 +5,33 @@
  *   x₂ = x + attention(rmsNorm(x)) Woᵀ        y = x₂ + (silu(h Wgᵀ) ⊙ h Wuᵀ) Wdᵀ, h = rmsNorm(x₂)
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  attentionBackward,
-  attentionForward,
-  type AttentionShape,
-  type GroupTensors,
-  type SavedAttention,
-} from './attention.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import { matMul } from './matmul.js';
 import type { LayerParameters } from './parameters.js';
 import { rmsNorm, rmsNormGradient } from './rms-norm.js';
-import { applyRotary, applyRotaryGradient, type RotaryTables } from './rotary-embedding.js';
+import {
+  batchAttention,
+  batchAttentionGradient,
+  rotatedHeads,
+  type AttentionContext,
+  type SavedBatchAttention,
+} from './shared-prompt-attention.js';
 
 /** What every layer of a batch shares. */
-export interface LayerContext {
-  shape: AttentionShape;
+export interface LayerContext extends AttentionContext {
   epsilon: number;
-  rotary: RotaryTables;
-  groups: GroupTensors[];
 }
 
 /** Kept between a layer's forward and backward pass. */
 export interface SavedLayer {
   /** [N, D] the layer's input. */
   x: tf.Tensor2D;
-  attention: SavedAttention[];
+  attention: SavedBatchAttention;
   /** [N, heads·headDim] */
   context: tf.Tensor2D;
-  /** [N, D] after the attention's residual. */
+  /** [N, D] after the attention's residual; [M, D] in a layer that was asked for M rows. */
   middle: tf.Tensor2D;
-  /** [N, 2·intermediate] gate and up projections side by side. */
+  /** [N or M, 2·intermediate] gate and up projections side by side. */
   gateUp: tf.Tensor2D;
 }
 
@@ -47,65 +44,56 @@ function linear(x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tensor1D | undefin
   return bias === undefined ? y : tf.add(y, bias);
 }
 
-/** Cuts q, k, v: [N, heads, headDim] out of the joint projection [N, (heads + 2·kvHeads)·headDim]. */
-function splitProjection(joint: tf.Tensor2D, { heads, kvHeads, headDim }: AttentionShape) {
-  const n = joint.shape[0];
-  const all = tf.reshape(joint, [n, heads + 2 * kvHeads, headDim]) as tf.Tensor3D;
-  return {
-    queryKey: tf.slice3d(all, [0, 0, 0], [n, heads + kvHeads, headDim]),
-    value: tf.slice3d(all, [0, heads + kvHeads, 0], [n, kvHeads, headDim]),
-  };
+/** [N, D] → [N, (heads + 2·kvHeads)·headDim]: queries, keys and values side by side. */
+function jointProjection(x: tf.Tensor2D, parameters: LayerParameters, epsilon: number): tf.Tensor2D {
+  return linear(rmsNorm(x, parameters.inputNorm, epsilon), parameters.qkv, parameters.qkvBias);
 }
 
-/** [N, D] → [N, D], with what the backward pass needs. Run inside tf.tidy; keeps nothing itself. */
+/**
+ * [N, D] → [N, D], with what the backward pass needs. Run inside tf.tidy; keeps nothing itself.
+ * @param rows [M] the rows whose output is asked for, where not all are: then only they go through what follows the
+ *   attention, and the result is [M, D]. The last layer needs no other.
+ */
 export function decoderLayerForward(
   x: tf.Tensor2D,
   parameters: LayerParameters,
   context: LayerContext,
+  rows?: tf.Tensor1D,
 ): { y: tf.Tensor2D; saved: SavedLayer } {
-  const { q, k, v } = projectQueryKeyValue(x, parameters, context);
-  const parts = context.groups.map((group) => attentionForward(q, k, v, group, context.shape, true));
-  const attended = concatRows(
-    parts.map((part) => part.output),
-    x.shape[0],
-  );
-  const { middle, gateUp, y } = afterAttention(x, attended, parameters, context.epsilon);
-  const attention = parts.map((part) => part.saved!);
-  return { y, saved: { x, attention, context: attended, middle, gateUp } };
+  const joint = jointProjection(x, parameters, context.epsilon);
+  const { attended, saved } = batchAttention(joint, context, true);
+  const [own, ownAttended] = [rowsOf(x, rows), rowsOf(attended, rows)];
+  const { middle, gateUp, y } = afterAttention(own, ownAttended, parameters, context.epsilon);
+  return { y, saved: { x, attention: saved!, context: attended, middle, gateUp } };
 }
 
-/** The same [N, D] → [N, D], bit for bit, where no backward pass follows: only the output outlives each part. */
+/** The same, bit for bit, where no backward pass follows: only the output outlives each part. */
 export function decoderLayerOutput(
   x: tf.Tensor2D,
   parameters: LayerParameters,
   context: LayerContext,
+  rows?: tf.Tensor1D,
 ): tf.Tensor2D {
   return tf.tidy(() => {
     const attended = tf.tidy(() => {
-      const { q, k, v } = projectQueryKeyValue(x, parameters, context);
-      return concatRows(
-        context.groups.map((group) => attentionForward(q, k, v, group, context.shape, false).output),
-        x.shape[0],
-      );
+      const joint = jointProjection(x, parameters, context.epsilon);
+      return rowsOf(batchAttention(joint, context, false).attended, rows);
     });
-    return afterAttention(x, attended, parameters, context.epsilon).y;
+    return afterAttention(rowsOf(x, rows), attended, parameters, context.epsilon).y;
   });
+}
+
+function rowsOf(x: tf.Tensor2D, rows: tf.Tensor1D | undefined): tf.Tensor2D {
+  return rows === undefined ? x : tf.gather(x, rows);
 }
 
 /** Rotated queries [N, heads, headDim] and keys, and values, [N, kvHeads, headDim], of a layer's input [N, D]. */
 export function projectQueryKeyValue(
   x: tf.Tensor2D,
   parameters: LayerParameters,
-  { shape, epsilon, rotary }: Omit<LayerContext, 'groups'>,
+  { shape, epsilon, rotary }: Omit<LayerContext, 'layout'>,
 ): { q: tf.Tensor3D; k: tf.Tensor3D; v: tf.Tensor3D } {
-  const { heads, kvHeads, headDim } = shape;
-  const n = x.shape[0];
-  const normed = rmsNorm(x, parameters.inputNorm, epsilon);
-  const { queryKey, value } = splitProjection(linear(normed, parameters.qkv, parameters.qkvBias), shape);
-  const rotated = applyRotary(queryKey, rotary);
-  const q = tf.slice3d(rotated, [0, 0, 0], [n, heads, headDim]);
-  const k = tf.slice3d(rotated, [0, heads, 0], [n, kvHeads, headDim]);
-  return { q, k, v: value };
+  return rotatedHeads(jointProjection(x, parameters, epsilon), shape, rotary);
 }
 
 /** From the attention's output [N, heads·headDim] to the layer's output y: [N, D]; x: [N, D] its input. */
@@ -123,7 +111,8 @@ export function afterAttention(
 }
 
 /** silu(gate) ⊙ up. gateUp: [N, 2F] → [N, F]. */
-function swiglu(gateUp: tf.Tensor2D): tf.Tensor2D {
+export function swiglu(gateUp: tf.Tensor2D): tf.Tensor2D {
+  if (hasFused('SdpoSwiglu')) return runFused('SdpoSwiglu', { gateUp }, {})[0] as tf.Tensor2D;
   const [gate, up] = halves(gateUp);
   return tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
 }
@@ -133,35 +122,71 @@ function halves(gateUp: tf.Tensor2D): [tf.Tensor2D, tf.Tensor2D] {
   return [tf.slice2d(gateUp, [0, 0], [n, both / 2]), tf.slice2d(gateUp, [0, both / 2], [n, both / 2])];
 }
 
-/** d swiglu: [N, F] → [N, 2F], with silu′(g) = σ(g)·(1 + g·(1 − σ(g))). */
-function swigluGradient(gateUp: tf.Tensor2D, dActivated: tf.Tensor2D): tf.Tensor2D {
+/** From dActivated: [N, F] dGateUp: [N, 2F], and the forward value once more; silu′(g) = σ(g)·(1 + g·(1 − σ(g))). */
+export function swigluGradient(
+  gateUp: tf.Tensor2D,
+  dActivated: tf.Tensor2D,
+): { dGateUp: tf.Tensor2D; activated: tf.Tensor2D } {
+  if (hasFused('SdpoSwigluGradient')) {
+    const outputs = runFused('SdpoSwigluGradient', { gateUp, dActivated }, {}) as tf.Tensor2D[];
+    return { dGateUp: outputs[0]!, activated: outputs[1]! };
+  }
   const [gate, up] = halves(gateUp);
   const sigma = tf.sigmoid(gate);
   const silu = tf.mul(gate, sigma);
   // silu′ = σ + silu·(1 − σ)
   const slope = tf.add(sigma, tf.mul(silu, tf.sub(1, sigma)));
   const dGate = tf.mul(tf.mul(dActivated, up), slope) as tf.Tensor2D;
-  return tf.concat2d([dGate, tf.mul(dActivated, silu) as tf.Tensor2D], 1);
+  const dGateUp = tf.concat2d([dGate, tf.mul(dActivated, silu) as tf.Tensor2D], 1);
+  return { dGateUp, activated: tf.mul(silu, up) };
 }
 
-/** From dy: [N, D] the gradient by the input, [N, D], and by every parameter. Run inside tf.tidy. */
+/** Output rows with a gradient, where all others have none: what a layer's backward pass needs to leave those out. */
+export interface KeptRows {
+  /** [K] places among the layer's output rows. */
+  places: tf.Tensor1D;
+  /** [K] the packed rows that they are. */
+  rows: tf.Tensor1D;
+  /** Sums [K, width] into the packed rows, [N, width]. */
+  scatter: (values: tf.Tensor2D) => tf.Tensor2D;
+}
+
+/**
+ * From dy: [N, D] the gradient by the input, [N, D], and by every parameter. Run inside tf.tidy.
+ * @param kept after a forward pass for given rows: those of dy, [K, D].
+ */
 export function decoderLayerBackward(
   saved: SavedLayer,
   parameters: LayerParameters,
   context: LayerContext,
   dy: tf.Tensor2D,
+  kept?: KeptRows,
 ): { dx: tf.Tensor2D; gradients: LayerGradients } {
-  const mlp = mlpBackward(saved, parameters, context, dy);
+  const [middle, gateUp] = [rowsOf(saved.middle, kept?.places), rowsOf(saved.gateUp, kept?.places)];
+  const mlp = mlpBackward(middle, gateUp, parameters, context, dy);
   const dMiddle = tf.add(dy, mlp.dMiddle) as tf.Tensor2D;
-  const attention = attentionPartBackward(saved, parameters, context, dMiddle);
-  const dx = tf.add(dMiddle, attention.dx) as tf.Tensor2D;
-  return { dx, gradients: { ...attention.gradients, ...mlp.gradients } };
+  const attended = rowsOf(saved.context, kept?.rows);
+  const output = linearGradient(attended, parameters.output, parameters.outputBias, dMiddle);
+  const everywhere = kept?.scatter ?? ((values: tf.Tensor2D) => values);
+  const attention = attentionPartBackward(saved, parameters, context, everywhere(output.dx));
+  const dx = tf.add(everywhere(dMiddle), attention.dx) as tf.Tensor2D;
+  const gradients = {
+    output: output.dWeight,
+    outputBias: output.dBias,
+    ...attention.gradients,
+    ...mlp.gradients,
+  };
+  return { dx, gradients };
 }
 
-function mlpBackward(saved: SavedLayer, parameters: LayerParameters, context: LayerContext, dy: tf.Tensor2D) {
-  const { middle, gateUp } = saved;
-  const down = linearGradient(swiglu(gateUp), parameters.down, parameters.downBias, dy);
-  const dGateUp = swigluGradient(gateUp, down.dx);
+function mlpBackward(
+  middle: tf.Tensor2D,
+  gateUp: tf.Tensor2D,
+  parameters: LayerParameters,
+  context: LayerContext,
+  dy: tf.Tensor2D,
+) {
+  const { dGateUp, activated } = swigluGradient(gateUp, matMul(dy, parameters.down));
   const hidden = rmsNorm(middle, parameters.postAttentionNorm, context.epsilon);
   const up = linearGradient(hidden, parameters.gateUp, parameters.gateUpBias, dGateUp);
   const norm = rmsNormGradient(middle, parameters.postAttentionNorm, context.epsilon, up.dx);
@@ -171,8 +196,8 @@ function mlpBackward(saved: SavedLayer, parameters: LayerParameters, context: La
       postAttentionNorm: norm.dWeight,
       gateUp: up.dWeight,
       gateUpBias: up.dBias,
-      down: down.dWeight,
-      downBias: down.dBias,
+      down: matMul(dy, activated, { a: true }),
+      downBias: biasGradient(parameters.downBias, dy),
     },
   };
 }
@@ -180,40 +205,11 @@ function mlpBackward(saved: SavedLayer, parameters: LayerParameters, context: La
 function attentionPartBackward(
   saved: SavedLayer,
   parameters: LayerParameters,
-  { shape, epsilon, groups, rotary }: LayerContext,
-  dMiddle: tf.Tensor2D,
+  context: LayerContext,
+  dContext: tf.Tensor2D,
 ) {
-  const { heads, kvHeads, headDim } = shape;
-  const n = saved.x.shape[0];
-  const output = linearGradient(saved.context, parameters.output, parameters.outputBias, dMiddle);
-  const parts = groups.map((group, i) => {
-    const own = tf.slice2d(output.dx, [group.start, 0], [group.rows, heads * headDim]);
-    return attentionBackward(saved.attention[i]!, own, group, shape);
-  });
-  const dQueryKey = tf.concat2d(
-    [
-      concatRows(
-        parts.map((part) => part.dq),
-        n,
-      ),
-      concatRows(
-        parts.map((part) => part.dk),
-        n,
-      ),
-    ],
-    1,
-  );
-  const dUnrotated = applyRotaryGradient(tf.reshape(dQueryKey, [n, heads + kvHeads, headDim]), rotary);
-  const dJoint = tf.concat2d(
-    [
-      tf.reshape(dUnrotated, [n, (heads + kvHeads) * headDim]) as tf.Tensor2D,
-      concatRows(
-        parts.map((part) => part.dv),
-        n,
-      ),
-    ],
-    1,
-  );
+  const { epsilon } = context;
+  const dJoint = batchAttentionGradient(saved.attention, saved.context, dContext, context);
   const normed = rmsNorm(saved.x, parameters.inputNorm, epsilon);
   const joint = linearGradient(normed, parameters.qkv, parameters.qkvBias, dJoint);
   const norm = rmsNormGradient(saved.x, parameters.inputNorm, epsilon, joint.dx);
@@ -223,8 +219,6 @@ function attentionPartBackward(
       inputNorm: norm.dWeight,
       qkv: joint.dWeight,
       qkvBias: joint.dBias,
-      output: output.dWeight,
-      outputBias: output.dBias,
     },
   };
 }
@@ -233,13 +227,10 @@ function linearGradient(x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tensor1D |
   return {
     dx: matMul(dy, weight),
     dWeight: matMul(dy, x, { a: true }),
-    dBias: bias === undefined ? undefined : (tf.sum(dy, 0) as tf.Tensor1D),
+    dBias: biasGradient(bias, dy),
   };
 }
 
-/** The groups' rows one below the other, then zeros up to `rows`. */
-function concatRows(parts: tf.Tensor2D[], rows: number): tf.Tensor2D {
-  const missing = rows - parts.reduce((sum, part) => sum + part.shape[0], 0);
-  const all = missing === 0 ? parts : [...parts, tf.zeros([missing, parts[0]!.shape[1]]) as tf.Tensor2D];
-  return all.length === 1 ? all[0]! : tf.concat2d(all, 0);
+function biasGradient(bias: tf.Tensor1D | undefined, dy: tf.Tensor2D): tf.Tensor1D | undefined {
+  return bias === undefined ? undefined : tf.sum(dy, 0);
 }

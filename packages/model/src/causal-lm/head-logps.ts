@@ -6,6 +6,7 @@
  *   logp = (h Wᵀ)[target] − log Σ exp(h Wᵀ)      ∂L/∂logits = c · (onehot(target) − softmax), c = ∂L/∂logp
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import { matMul } from './matmul.js';
 import { upTo } from './packed-batch.js';
 import { scope } from './scope.js';
@@ -53,6 +54,10 @@ function chunkForward(
 ): [tf.Tensor1D, tf.Tensor1D] {
   const rows = Math.min(chunkRows, targets.length - begin);
   const logits = matMul(tf.slice2d(hidden, [begin, 0], [rows, -1]), weight, { b: true });
+  if (hasFused('SdpoTokenLogps')) {
+    const own = tf.tensor1d(targets.subarray(begin, begin + rows), 'int32');
+    return runFused('SdpoTokenLogps', { logits, targets: own }, {}) as [tf.Tensor1D, tf.Tensor1D];
+  }
   const sums = tf.logSumExp(logits, 1) as tf.Tensor1D;
   const places = new Int32Array(2 * rows);
   for (let i = 0; i < rows; i++) {
@@ -66,7 +71,8 @@ function chunkForward(
 /**
  * Gradients of Σ c·logp by hidden and weight.
  * @param coefficients [M] c = ∂L/∂logp of each target; rows with c = 0 cost nothing.
- * @returns dHidden: [K, D] for the rows named in `kept` (ascending), and dWeight: [V, D]; undefined where K = 0.
+ * @returns dHidden: [K, D] for the rows named in `rows`: the `kept` first are those with a gradient in ascending order, then rows filled up to a round
+ *   number with gradient 0; and dWeight: [V, D]. undefined where no row is kept.
  */
 export function headLogpsGradient(
   hidden: tf.Tensor2D,
@@ -75,7 +81,7 @@ export function headLogpsGradient(
   logSumExp: tf.Tensor1D,
   coefficients: Float32Array,
   chunkRows = headChunkRows(weight.shape[0]),
-): { kept: Int32Array; dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } | undefined {
+): { kept: number; rows: Int32Array; dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } | undefined {
   const kept = Int32Array.from(coefficients.keys()).filter((row) => coefficients[row] !== 0);
   if (kept.length === 0) return undefined;
   const { rows, c } = filledUp(kept, coefficients);
@@ -102,10 +108,9 @@ export function headLogpsGradient(
       dWeight = chunk.dWeight;
       dHidden.push(chunk.dHidden);
     }
-    const all = tf.concat2d(dHidden, 0);
-    return { dHidden: tf.slice2d(all, [0, 0], [kept.length, -1]), dWeight: dWeight! };
+    return { dHidden: tf.concat2d(dHidden, 0), dWeight: dWeight! };
   });
-  return { kept, ...sums };
+  return { kept: kept.length, rows, ...sums };
 }
 
 /** Rows and coefficients, filled up with coefficient 0 so that few different shapes arise (see GroupLimits). */
@@ -128,14 +133,27 @@ function chunkBackward(
   const index = tf.tensor1d(rows, 'int32');
   const own = tf.gather(hidden, index);
   const logits = matMul(own, weight, { b: true });
-  const softmax = tf.exp(tf.sub(logits, tf.expandDims(tf.gather(logSumExp, index), 1)));
   const ids = tf.tensor1d(
     rows.map((row) => targets[row]!),
     'int32',
   );
-  const c = tf.tensor2d(coefficients, [rows.length, 1]);
-  // Not oneHot(…, 'float32'): the WebAssembly kernel then writes the bits of an integer 1.
-  const oneHot = tf.cast(tf.oneHot(ids, weight.shape[0]), 'float32');
-  const dLogits = tf.mul(tf.sub(oneHot, softmax), c) as tf.Tensor2D;
+  const dLogits = logitsGradient(logits, ids, tf.gather(logSumExp, index), tf.tensor1d(coefficients));
   return { dHidden: matMul(dLogits, weight), dWeight: matMul(dLogits, own, { a: true }) };
+}
+
+/** c · (onehot(target) − softmax). logits: [R, V], targets, logSumExp, c: [R] → [R, V]. */
+function logitsGradient(
+  logits: tf.Tensor2D,
+  targets: tf.Tensor1D,
+  logSumExp: tf.Tensor1D,
+  coefficients: tf.Tensor1D,
+): tf.Tensor2D {
+  if (hasFused('SdpoTokenLogpsGradient')) {
+    const inputs = { logits, targets, logSumExp, coefficients };
+    return runFused('SdpoTokenLogpsGradient', inputs, {})[0] as tf.Tensor2D;
+  }
+  const softmax = tf.exp(tf.sub(logits, tf.expandDims(logSumExp, 1)));
+  // Not oneHot(…, 'float32'): the WebAssembly kernel then writes the bits of an integer 1.
+  const oneHot = tf.cast(tf.oneHot(targets, logits.shape[1]), 'float32');
+  return tf.mul(tf.sub(oneHot, softmax), tf.expandDims(coefficients, 1));
 }

@@ -54,7 +54,13 @@ export interface PackedBatch {
   ids: Int32Array;
   /** [N] rotary positions. */
   positions: Int32Array;
-  groups: AttentionGroup[];
+  /** The batch cut into groups, made when first asked for. */
+  readonly groups: AttentionGroup[];
+  /**
+   * [S, 4] the prompts and responses in packed order, a prompt before its responses: first row, rows, the first
+   * row and the rows of the prompt that it sees before itself (its own first row and 0 for a prompt).
+   */
+  segments: Int32Array;
   /** [M] packed row whose output predicts each response token; filled up as the rows are, with row 0. */
   headRows: Int32Array;
   /** [M] the response tokens to be predicted; filled up with token 0. */
@@ -114,12 +120,17 @@ export function packBatch(
   order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const tokens = lengths.reduce((a, b) => a + b, 0);
   const targets = sequences.reduce((sum, s, i) => sum + lengths[i]! - s.prompt.length, 0);
+  const rows = upTo(tokens, limits.rowMultiple);
+  let groups: AttentionGroup[] | undefined;
   const batch: PackedBatch = {
     tokens,
-    rows: upTo(tokens, limits.rowMultiple),
-    ids: new Int32Array(upTo(tokens, limits.rowMultiple)),
-    positions: new Int32Array(upTo(tokens, limits.rowMultiple)),
-    groups: [],
+    rows,
+    ids: new Int32Array(rows),
+    positions: new Int32Array(rows),
+    get groups() {
+      return (groups ??= layGroups(sequences, order, lengths, limits));
+    },
+    segments: segmentsOf(order.map((index) => sequences[index]!)),
     headRows: new Int32Array(upTo(targets, limits.rowMultiple)),
     targetIds: new Int32Array(upTo(targets, limits.rowMultiple)),
     spans: [],
@@ -127,21 +138,45 @@ export function packBatch(
   };
   let row = 0;
   let target = 0;
-  for (const members of likeLengths(order, lengths, limits)) {
-    batch.groups.push(
-      layGroup(
-        members.map((i) => sequences[i]!),
-        row,
-        limits,
-      ),
-    );
-    for (const index of members) {
-      const sequence = sequences[index]!;
-      target = layTokens(batch, sequence, index, row, target);
-      row += lengths[index]!;
-    }
+  for (const index of order) {
+    target = layTokens(batch, sequences[index]!, index, row, target);
+    row += lengths[index]!;
   }
   return batch;
+}
+
+function layGroups(
+  sequences: readonly SharedPromptSequence[],
+  order: number[],
+  lengths: number[],
+  limits: GroupLimits,
+): AttentionGroup[] {
+  let row = 0;
+  return [...likeLengths(order, lengths, limits)].map((members) => {
+    const group = layGroup(
+      members.map((i) => sequences[i]!),
+      row,
+      limits,
+    );
+    row += group.rows;
+    return group;
+  });
+}
+
+/** See {@link PackedBatch.segments}. */
+function segmentsOf(sequences: readonly SharedPromptSequence[]): Int32Array {
+  const segments: number[] = [];
+  let row = 0;
+  for (const { prompt, responses } of sequences) {
+    const begin = row;
+    segments.push(begin, prompt.length, begin, 0);
+    row += prompt.length;
+    for (const { length } of responses) {
+      segments.push(row, length, begin, prompt.length);
+      row += length;
+    }
+  }
+  return Int32Array.from(segments);
 }
 
 /** The smallest multiple that is not below a count. */

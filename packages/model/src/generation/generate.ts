@@ -4,9 +4,16 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { SeededRandom, mixSeeds, type TokenIds } from '@selective-dpo/foundation';
-import { MASKED, packBatch, rotaryFrequencies, rotaryTables, type CausalLM } from '../causal-lm/index.js';
+import {
+  MASKED,
+  disposeContext,
+  packBatch,
+  rotaryFrequencies,
+  rotaryTables,
+  type CausalLM,
+} from '../causal-lm/index.js';
 import { afterAttention, decoderLayerForward, projectQueryKeyValue } from '../causal-lm/decoder-layer.js';
-import { disposeGroup } from '../causal-lm/attention.js';
+import type { SavedAttention } from '../causal-lm/attention.js';
 import { matMul } from '../causal-lm/matmul.js';
 import { rmsNorm } from '../causal-lm/rms-norm.js';
 import { scope } from '../causal-lm/scope.js';
@@ -97,7 +104,7 @@ class GenerationBatch {
       this.prompts.map((prompt) => ({ prompt, responses: [] })),
       { maxScores: Infinity, maxPadding: 1, lengthMultiple: 1, rowMultiple: 1, tiledFrom: Infinity },
     );
-    const context = model.layerContext(batch);
+    const context = model.layerContext(batch, true);
     let last = -1;
     const lastRows = Int32Array.from(this.prompts, (prompt) => (last += prompt.length));
     try {
@@ -105,16 +112,14 @@ class GenerationBatch {
         let x = model.embed(batch);
         for (let i = 0; i < model.config.numHiddenLayers; i++) {
           const { y, saved } = decoderLayerForward(x, model.parameters.layer(i), context);
-          const { k, v } = saved.attention[0]!;
+          const { k, v } = (saved.attention as { groups: SavedAttention[] }).groups[0]!;
           this.caches.push({ k: tf.keep(tf.clone(k)), v: tf.keep(tf.clone(v)) });
           x = y;
         }
         return this.logitsOf(tf.gather(x, tf.tensor1d(lastRows, 'int32')));
       });
     } finally {
-      context.rotary.cos.dispose();
-      context.rotary.sin.dispose();
-      context.groups.forEach(disposeGroup);
+      disposeContext(context);
     }
   }
 
