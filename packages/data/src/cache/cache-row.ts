@@ -13,8 +13,12 @@ const ROUNDING = 1e-4;
 
 const MAX_INT32 = 2 ** 31 - 1;
 
+const MAX_ID_LENGTH = 65_536;
+/** Bytes that an identifier takes at most. */
+export const MAX_ID_BYTES = 4 * MAX_ID_LENGTH;
+
 /**
- * Checks what every stage relies on: a name, a source row that fits an int32, at least one token a list, ids not
+ * Checks what every stage relies on: a name of some length, a source row that fits an int32, at least one token a list, ids not
  * negative, as many log-probs as tokens, each finite and at most 0.
  * @param file named in the error.
  * @throws InputError `cache-row-invalid`.
@@ -22,6 +26,9 @@ const MAX_INT32 = 2 ** 31 - 1;
 export function checkCacheRow(row: CacheRow, file: string): void {
   const { pairId, sourceRow } = row;
   if (pairId === '') refuse(row, file, 'pair_id', 'an empty text', 'the pair’s identifier');
+  if (pairId.length > MAX_ID_LENGTH) {
+    refuse(row, file, 'pair_id', `${pairId.length} characters`, `at most ${MAX_ID_LENGTH}`);
+  }
   if (!(Number.isInteger(sourceRow) && sourceRow >= 0 && sourceRow <= MAX_INT32)) {
     refuse(row, file, 'source_row', String(sourceRow), `a whole number from 0 to ${MAX_INT32}`);
   }

@@ -4,7 +4,7 @@
  */
 import { ARROW_SCHEMA } from './arrow-encode.js';
 import { readRecordBatchLayout, type ArrowBlock, type RecordBatchLayout } from './arrow-metadata.js';
-import { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
+import { MAX_ID_BYTES, checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 import { damagedCache } from './manifest.js';
 
 interface Lists<Kind> {
@@ -77,7 +77,11 @@ export class RecordBatch {
   /** Where all ids are ASCII they are decoded together: a text for each is slow to make. */
   private pairId(index: number): string {
     const own = this.list('pair_id', this.ids, index);
+    if (own.length > MAX_ID_BYTES) {
+      throw damagedCache(this.path, `a pair_id of ${own.length} bytes`, `at most ${MAX_ID_BYTES}`);
+    }
     const { values, offsets } = this.ids;
+    if (values.length > MAX_ID_BYTES) return new TextDecoder().decode(own);
     if (this.idText === '') this.idText = new TextDecoder().decode(values);
     if (this.idText.length !== values.length) return new TextDecoder().decode(own);
     return this.idText.slice(offsets[index], offsets[index + 1]);

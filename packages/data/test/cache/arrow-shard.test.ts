@@ -98,6 +98,15 @@ describe('an Arrow shard', () => {
     expect(await outcomeOf(content)).toBe('read');
   });
 
+  it('with identifiers that nobody wrote is refused', async () => {
+    const outcomeWith = (pairId: string) =>
+      outcomeOf(encodeArrowShard(sampleRows(70, 4, 3).map((row) => ({ ...row, pairId }))));
+    expect(await outcomeWith('x'.repeat(65_536))).toBe('read');
+    expect(await outcomeWith('x'.repeat(65_537))).toBe('cache-row-invalid');
+    expect(await outcomeWith('x'.repeat(300_000))).toBe('cache-damaged');
+    expect(await outcomeWith('')).toBe('cache-row-invalid');
+  });
+
   it('without log-probs of tokens is refused by name, and so are other columns and missing values', async () => {
     const sums = ['ref_chosen_logps', 'ref_rejected_logps'].map((name) => new Field(name, new Float64()));
     const failure = await rowsOf(fileOf(sums, 70)).catch((error: unknown) => error);
