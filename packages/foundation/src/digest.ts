@@ -10,7 +10,7 @@ export function sha256(content: string | Uint8Array): string {
 }
 
 /** Bytes of a file read at one time for its digest. */
-const PIECE_BYTES = 1 << 20;
+const PIECE_BYTES = 1 << 18;
 
 /**
  * SHA-256 of a file, read in pieces: memory does not grow with its size.
