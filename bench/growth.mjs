@@ -6,9 +6,9 @@
  *   npm run build
  *   node bench/growth.mjs [--sizes 1000,10000,100000] [--scored 1000,10000] [--repetitions 5] [--batch 8]
  *
- * Prints medians with the smallest and largest; peak memory is resident, Node's own part of it is in the first line.
+ * Prints medians with the smallest and largest; CPU time is that of all threads of the process, less touched by what else the
+ * machine does. Peak memory is resident, Node's own part of it is in the first line.
  */
-import { performance } from 'node:perf_hooks';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CacheReader, CacheWriter, loadPairTokenizer, openPreferenceSource } from '@selective-dpo/data';
 import { inFileOrder, inTrainingOrder } from './cache-reading.mjs';
-import { median, printTable, spread } from './medians.mjs';
+import { printTable, spread } from './medians.mjs';
+import { Stopwatch } from './stopwatch.mjs';
 import { SYNTHETIC_INPUTS, writeSyntheticCache } from './synthetic-cache.mjs';
 import { TOKENIZER_DIRECTORY, constantScorer, writeSyntheticPreferences } from './synthetic-preferences.mjs';
 
@@ -34,29 +35,29 @@ const { values, positionals } = parseArgs({
 const [repetitions, batch] = [values.repetitions, values.batch].map(Number);
 const list = (text) => text.split(',').filter(Boolean).map(Number);
 
-/** What a process of its own does; each says how many seconds it took. */
+/** What a process of its own does; each says how many seconds it took, by the clock and of CPU. */
 const tasks = {
-  nothing: async () => 0,
-  open: (cache) => seconds(async () => (await CacheReader.open(cache)).close()),
+  nothing: async () => ({ seconds: 0, cpu: 0 }),
+  open: (cache) => timed(async () => (await CacheReader.open(cache)).close()),
   'read, file order': (cache) => reading(cache, inFileOrder),
   'read, training order': (cache) => reading(cache, (reader) => inTrainingOrder(reader, 0, batch)),
   'four times, file order': (cache) => reading(cache, (reader) => fourTimes(() => inFileOrder(reader))),
   'four times, training order': (cache) =>
     reading(cache, (reader) => fourTimes((epoch) => inTrainingOrder(reader, epoch, batch))),
-  write: (cache, pairs) => seconds(() => writeSyntheticCache(cache, Number(pairs))),
+  write: (cache, pairs) => timed(() => writeSyntheticCache(cache, Number(pairs))),
   score,
 };
 
-async function seconds(work) {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
+async function timed(work) {
+  const watch = new Stopwatch();
+  await watch.time(work);
+  return { seconds: watch.seconds, cpu: watch.cpu };
 }
 
 async function reading(cache, read) {
   const reader = await CacheReader.open(cache);
   try {
-    return await seconds(() => read(reader));
+    return await timed(() => read(reader));
   } finally {
     await reader.close();
   }
@@ -76,7 +77,7 @@ async function score(dataFile, outDirectory) {
   try {
     const options = { modelDirectory: TOKENIZER_DIRECTORY, dataFile, outDirectory };
     const pass = new ScoringPass(options, source, tokenizer, constantScorer, writer, rowsPerShard, 1 << 20);
-    return await seconds(() => pass.run());
+    return await timed(() => pass.run());
   } finally {
     await writer.close();
   }
@@ -88,7 +89,7 @@ if (values.help) {
 }
 if (positionals.length > 0) {
   const [task, ...args] = positionals;
-  const result = { seconds: await tasks[task](...args), peakMb: process.resourceUsage().maxRSS / 1024 };
+  const result = { ...(await tasks[task](...args)), peakMb: process.resourceUsage().maxRSS / 1024 };
   console.log(JSON.stringify(result));
   process.exit(0);
 }
@@ -128,11 +129,18 @@ try {
 }
 
 printTable(
-  ['what', 'pairs', 'seconds', 'µs a pair', 'peak MB'],
+  ['what', 'pairs', 'seconds', 'µs a pair', 'CPU µs a pair', 'peak MB'],
   [...results].map(([key, runs]) => {
     const [task, pairs] = key.split('/');
-    const times = runs.map((run) => run.seconds);
-    const each = pairs === '0' ? '' : ((median(times) / Number(pairs)) * 1e6).toFixed(1);
-    return [task, pairs, spread(times, 3), each, spread(runs.map((run) => run.peakMb))];
+    const each = (name) =>
+      spread(
+        runs.map((run) => (run[name] / Math.max(1, Number(pairs))) * 1e6),
+        1,
+      );
+    const times = spread(
+      runs.map((run) => run.seconds),
+      3,
+    );
+    return [task, pairs, times, each('seconds'), each('cpu'), spread(runs.map((run) => run.peakMb))];
   }),
 );
