@@ -80,7 +80,7 @@ for (let step = 0; step < order.totalSteps; step++) {
     clipFactor(await globalNorm(result.gradients), maxGradNorm),
   );
   stepSeconds.push((performance.now() - began) / 1000);
-  losses.push(result.outcomes.reduce((sum, { loss }) => sum + loss.value, 0) / pairs.length);
+  losses.push(result.outcomes.reduce((sum, { loss }) => sum + loss.loss, 0) / pairs.length);
 }
 await cache.close();
 const secondsPerPair = (list) => mean(list.slice(2)) / config.batchSize;

@@ -144,6 +144,7 @@ console.log(tableRow('', 'transformers', 'its head on responses', 'selective-dpo
 console.log(tableRow(...Array(6).fill('---')));
 console.log(row('tokens/s', (run) => run.tokensPerSecond, 0));
 console.log(row('response tokens/s', (run) => (run.tokensPerSecond * responseTokens) / tokens, 0));
+console.log(row('processor seconds', (run) => run.processorSeconds, 1));
 console.log(row('peak GB', (run) => run.peakRssMb / 1024, 2));
 const percent = (pick) => `${spread(each('own', pick).map((share) => 100 * share))}%`;
 console.log(

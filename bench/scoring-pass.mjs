@@ -41,7 +41,7 @@ const count = (name) => (values[name] === undefined ? undefined : Number(values[
 
 /** Milliseconds spent in a method, by name. */
 const spent = { load: 0, logps: 0, publishShard: 0 };
-let loadedAt = 0;
+let [loadedAt, cpuAtLoad] = [0, process.cpuUsage()];
 function watch(owner, name) {
   const method = owner[name];
   owner[name] = async function (...args) {
@@ -50,7 +50,7 @@ function watch(owner, name) {
       return await method.apply(this, args);
     } finally {
       spent[name] += performance.now() - began;
-      if (name === 'load') loadedAt = performance.now();
+      if (name === 'load') [loadedAt, cpuAtLoad] = [performance.now(), process.cpuUsage()];
     }
   };
 }
@@ -68,6 +68,7 @@ try {
     ...{ batchTokens: count('batch-tokens'), rowsPerShard: count('rows-per-shard') },
   });
   const ended = performance.now();
+  const { user, system } = process.cpuUsage(cpuAtLoad);
   const { maxRSS } = process.resourceUsage();
   const tokens = await countTokens(out);
   const scoring = (ended - loadedAt) / 1000;
@@ -86,6 +87,7 @@ try {
         responseTokensPerSecond: tokens.responseTokens / scoring,
         outsideModel: 1 - seconds.model / scoring,
       },
+      processorSeconds: (user + system) / 1e6,
       ...{ trunkGflops, matmulGflops: matmul, peakRssMb: maxRSS / 1024 },
     }),
   );
