@@ -19,9 +19,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CacheReader } from '@selective-dpo/data';
 import { inFileOrder, inTrainingOrder } from './cache-reading.mjs';
-import { printTable, spread } from './medians.mjs';
+import { printTable, spread as spreadOf } from './spread.mjs';
 import { timePasses } from './stopwatch.mjs';
 import { writeSyntheticCache } from './synthetic-cache.mjs';
+
+const spread = (list, digits = 0) => spreadOf(list, digits);
 
 const { values } = parseArgs({
   options: {

@@ -17,10 +17,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CacheReader, CacheWriter, loadPairTokenizer, openPreferenceSource } from '@selective-dpo/data';
 import { inFileOrder, inTrainingOrder } from './cache-reading.mjs';
-import { printTable, spread } from './medians.mjs';
+import { printTable, spread as spreadOf } from './spread.mjs';
 import { Stopwatch } from './stopwatch.mjs';
 import { SYNTHETIC_INPUTS, writeSyntheticCache } from './synthetic-cache.mjs';
 import { TOKENIZER_DIRECTORY, constantScorer, writeSyntheticPreferences } from './synthetic-preferences.mjs';
+
+const spread = (list, digits = 0) => spreadOf(list, digits);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

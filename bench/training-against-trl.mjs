@@ -9,17 +9,15 @@
  *
  * Prints a table of medians over the pairs of runs, with the smallest and largest, and the machine's own matmul.
  */
-import { execFileSync } from 'node:child_process';
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
-import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openPreferenceSource } from '@selective-dpo/data';
 import { scoreDataset } from '@selective-dpo/ref-scorer';
+import { benchFile, measuredBench, measuredProgram } from './measured-program.mjs';
+import { writePreferenceTexts } from './preference-texts.mjs';
+import { median, ratios, spread, tableRow } from './spread.mjs';
 
-const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const { values } = parseArgs({
   options: {
     model: { type: 'string' },
@@ -41,54 +39,21 @@ if (!values.model || !values.data) {
   process.exit(2);
 }
 const [pairs, steps, batch] = [values.pairs, values.steps, values.batch].map(Number);
-// Without these glibc gives memory back after every operation and PyTorch spends most of a step on page faults.
-const env = {
-  ...process.env,
-  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
-  MALLOC_TRIM_THRESHOLD_: String(2 ** 32),
-  OMP_NUM_THREADS: '2',
-};
-
-/** The first usable rows as texts, for both sides. */
-async function writeRows(file) {
-  const source = await openPreferenceSource(values.data);
-  const out = createWriteStream(file);
-  let rows = 0;
-  for await (const row of source.rows()) {
-    const text = row?.text;
-    if (!text || !text.chosen.trim() || !text.rejected.trim() || text.chosen === text.rejected) continue;
-    out.write(`${JSON.stringify({ prompt: text.prompt, chosen: text.chosen, rejected: text.rejected })}\n`);
-    if (++rows === steps * batch) break;
-  }
-  out.end();
-  await once(out, 'finish');
-  if (rows < steps * batch)
-    throw new Error(`${values.data} has ${rows} usable rows, ${steps * batch} are needed`);
-}
-
-const run = (program, args) =>
-  JSON.parse(
-    execFileSync(program, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-      .trim()
-      .split('\n')
-      .at(-1),
-  );
-const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
-const spread = (list) =>
-  `${median(list).toFixed(2)} (${Math.min(...list).toFixed(2)}–${Math.max(...list).toFixed(2)})`;
-
 const folder = mkdtempSync(join(tmpdir(), 'sdpo-bench-'));
 const [rows, cache] = [join(folder, 'rows.jsonl'), join(folder, 'cache')];
 const results = { trl: [], own: [] };
 try {
-  await writeRows(rows);
+  await writePreferenceTexts(
+    { ...values, maxLength: Number(values['max-length']), count: steps * batch },
+    rows,
+  );
   await scoreDataset({
     ...{ modelDirectory: values.model, dataFile: rows, outDirectory: cache },
     ...{ engine: 'tensorflow', limits: { maxLength: Number(values['max-length']) } },
   });
   for (let pair = 0; pair < pairs; pair++) {
-    const trl = run(values.python, [
-      ...[here('trl/train_dpo.py'), '--model', values.model, '--rows', rows],
+    const trl = measuredProgram(values.python, [
+      ...[benchFile('trl/train_dpo.py'), '--model', values.model, '--rows', rows],
       ...['--steps', values.steps, '--batch', values.batch, '--max-length', values['max-length']],
       ...[
         '--precision',
@@ -96,8 +61,8 @@ try {
         ...(values.activations === 'recompute' ? ['--checkpointing'] : []),
       ],
     ]);
-    const own = run(process.execPath, [
-      ...[here('training-step.mjs'), '--policy', values.model, '--cache', cache, '--steps', values.steps],
+    const own = measuredBench('training-step.mjs', [
+      ...['--policy', values.model, '--cache', cache, '--steps', values.steps],
       ...[
         `batchSize=${batch}`,
         'shuffle=false',
@@ -117,17 +82,18 @@ try {
   rmSync(folder, { recursive: true });
 }
 const each = (side, name) => results[side].map((result) => result[name]);
-const ratios = (name, [over, under]) => each(over, name).map((value, i) => value / each(under, name)[i]);
-console.log('|  | TRL | selective-dpo | ratio |');
-console.log('|---|---|---|---|');
+const beside = (name) => spread(ratios(each('own', name), each('trl', name)));
+console.log(tableRow('', 'TRL', 'selective-dpo', 'ratio'));
+console.log(tableRow(...Array(4).fill('---')));
 console.log(
-  `| pairs/s | ${spread(each('trl', 'pairsPerSecond'))} | ${spread(each('own', 'pairsPerSecond'))} | ` +
-    `${spread(ratios('pairsPerSecond', ['own', 'trl']))} × |`,
+  tableRow(
+    ...['pairs/s', spread(each('trl', 'pairsPerSecond')), spread(each('own', 'pairsPerSecond'))],
+    `${beside('pairsPerSecond')} ×`,
+  ),
 );
 const gigabytes = (side) => each(side, 'peakRssMb').map((mb) => mb / 1024);
 console.log(
-  `| peak GB | ${spread(gigabytes('trl'))} | ${spread(gigabytes('own'))} | ` +
-    `${spread(ratios('peakRssMb', ['own', 'trl']))} × |`,
+  tableRow('peak GB', spread(gigabytes('trl')), spread(gigabytes('own')), `${beside('peakRssMb')} ×`),
 );
 console.log(
   `own trunk ${spread(each('own', 'trunkGflops'))} of ${spread(each('own', 'matmulGflops'))} GFLOP/s matmul, ` +

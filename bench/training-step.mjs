@@ -4,15 +4,16 @@
  *   npm run build
  *   node bench/training-step.mjs --policy DIR --cache CACHE [--steps 8] [key=value …]
  *
- * Prints one JSON line: medians over the steps after the first two, the machine's own matmul beside them, and the share of
- * these steps' time, of all together, that was spent waiting for rows of the cache.
+ * Prints one JSON line: medians over the steps after the first two, with the machine's own matmul; the mean of the seconds
+ * a pair in the same steps; the share of their time that was spent waiting for rows of the cache; the loss of every step.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { engineInfo, readModelConfig } from '@selective-dpo/model';
 import { resolveTrainingConfig, train } from '@selective-dpo/trainer';
+import { mean, median } from './spread.mjs';
+import { matmulGflops, trunkParameters } from './trunk-flops.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -41,38 +42,28 @@ const steps = readFileSync(join(out, 'run', 'metrics.jsonl'), 'utf8')
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line))
-  .filter((line) => line.split === 'train')
-  .slice(2);
+  .filter((line) => line.split === 'train');
+const steady = steps.slice(2);
 rmSync(out, { recursive: true });
 
-const median = (name) => steps.map((step) => step[name]).sort((a, b) => a - b)[steps.length >> 1];
-const total = (figure) => steps.reduce((sum, step) => sum + figure(step), 0);
-const {
-  hiddenSize: d,
-  intermediateSize: f,
-  numHiddenLayers,
-  numAttentionHeads,
-  numKeyValueHeads,
-  headDim,
-} = await readModelConfig(values.policy);
-const trunkParameters =
-  numHiddenLayers * (d * (2 * numAttentionHeads + 2 * numKeyValueHeads) * headDim + 3 * d * f);
-const info = await engineInfo();
-const matmul = info.engines.find(
-  (engine) => engine.name === (config.engine === 'auto' ? info.auto : config.engine),
-)?.gflops;
+const medianOf = (name) => median(steady.map((step) => step[name]));
+const matmul = await matmulGflops(config.engine);
+const trunkGflops = (6 * (await trunkParameters(values.policy)) * medianOf('tokens/s')) / 1e9;
+const total = (figure) => steady.reduce((sum, step) => sum + figure(step), 0);
 const phases = ['data', 'forward', 'head', 'backward', 'optimizer'];
 console.log(
   JSON.stringify({
-    pairsPerSecond: median('pairs/s'),
-    tokensPerSecond: median('tokens/s'),
-    seconds: Object.fromEntries(phases.map((phase) => [phase, median(`seconds/${phase}`)])),
+    pairsPerSecond: medianOf('pairs/s'),
+    tokensPerSecond: medianOf('tokens/s'),
+    seconds: Object.fromEntries(phases.map((phase) => [phase, medianOf(`seconds/${phase}`)])),
     dataShare:
       total((step) => step['seconds/data']) /
       total((step) => phases.reduce((sum, phase) => sum + step[`seconds/${phase}`], 0)),
-    trunkGflops: (6 * trunkParameters * median('tokens/s')) / 1e9,
+    trunkGflops,
     matmulGflops: matmul,
-    trunkUtilisation: (6 * trunkParameters * median('tokens/s')) / 1e9 / matmul,
+    trunkUtilisation: trunkGflops / matmul,
+    secondsPerPair: mean(steady.map((step) => 1 / step['pairs/s'])),
+    losses: steps.map((step) => step.loss),
     peakRssMb: steps.at(-1)['memory/peak_rss_mb'],
   }),
 );

@@ -1,4 +1,5 @@
-"""The yardstick: TRL's DPOTrainer on the CPU, reference log-probs computed before the clock starts.
+"""The yardstick: TRL's DPOTrainer on the CPU. Reference log-probs are computed before the clock starts, or, with
+--reference, in every step by a second model.
 
     python train_dpo.py --model DIR --rows ROWS.jsonl --steps 8 --batch 4 --max-length 512 --precision fp32
 
@@ -34,6 +35,7 @@ class StepClock(TrainerCallback):
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
+    parser.add_argument("--reference", help="a model that is run in every step")
     parser.add_argument("--rows", required=True, help="JSON Lines of prompt, chosen, rejected")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int, required=True)
@@ -41,6 +43,10 @@ def arguments():
     parser.add_argument("--precision", choices=["fp32", "bf16-matmul"], default="fp32")
     parser.add_argument("--checkpointing", action="store_true", help="recompute activations")
     return parser.parse_args()
+
+
+def load(directory):
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
 
 
 def main():
@@ -53,7 +59,8 @@ def main():
     clock = StepClock()
     with tempfile.TemporaryDirectory() as out:
         trainer = DPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
+            model=load(args.model),
+            ref_model=load(args.reference) if args.reference else None,
             processing_class=AutoTokenizer.from_pretrained(args.model),
             train_dataset=Dataset.from_list(rows),
             callbacks=[clock],
@@ -69,7 +76,7 @@ def main():
                 logging_steps=1,
                 save_strategy="no",
                 report_to=[],
-                precompute_ref_log_probs=True,
+                precompute_ref_log_probs=args.reference is None,
                 use_cpu=True,
                 bf16=False,
                 gradient_checkpointing=args.checkpointing,
