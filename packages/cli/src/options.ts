@@ -1,5 +1,11 @@
 /** Checks of command-line values that collect every problem, so that a user mends all of them at once. */
-import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
+import {
+  BYTE_SIZE_EXPECTED,
+  InputError,
+  InputErrors,
+  parseByteSize,
+  quoteValue,
+} from '@selective-dpo/foundation';
 
 /** Reads options of one command; `finish` throws what was wrong with any of them. */
 export class OptionReader {
@@ -41,6 +47,22 @@ export class OptionReader {
         field: flag,
         found: quoteValue(value),
         expected: `a whole number of at least ${least}`,
+      }),
+    );
+    return undefined;
+  }
+
+  /** Bytes of a size such as 16GiB. */
+  byteSize(name: string, flag: string): number | undefined {
+    const value = this.values[name];
+    if (value === undefined) return undefined;
+    const bytes = typeof value === 'string' ? parseByteSize(value) : undefined;
+    if (bytes !== undefined) return bytes;
+    this.problems.push(
+      new InputError('option-value', 'an option has a value that is not allowed', {
+        field: flag,
+        found: quoteValue(value),
+        expected: BYTE_SIZE_EXPECTED,
       }),
     );
     return undefined;

@@ -1,5 +1,6 @@
 // The fused kernels as operations of TensorFlow on the CPU. Shapes and contents are checked here: the arithmetic trusts them.
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "fused_math.h"
@@ -45,6 +46,7 @@ REGISTER_OP("SdpoAttentionGradient")
     .Input("context: float").Input("log_sum_exp: float").Input("d_context: float")
     .Output("d_joint: float")
     .Attr("heads: int").Attr("kv_heads: int").Attr("head_dim: int").SetShapeFn(UnknownShape);
+REGISTER_OP("SdpoInstructions").Output("place: int32").SetIsStateful().SetShapeFn(UnknownShape);
 REGISTER_OP("SdpoSquaredSum").Input("x: float").Output("sum: float").SetShapeFn(UnknownShape);
 REGISTER_OP("SdpoAdamW")
     .Input("parameter: resource").Input("exp_avg: resource").Input("exp_avg_sq: resource").Input("gradient: float")
@@ -252,6 +254,19 @@ class SquaredSumOp : public OpKernel {
   }
 };
 
+// Which compilation of the arithmetic runs: 0 baseline, 1 avx2, 2 avx512.
+class InstructionsOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    Tensor* place = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, TensorShape({}), &place));
+    const std::string name = fused_math().name;
+    place->scalar<int32_t>()() = name == "avx512" ? 2 : name == "avx2" ? 1 : 0;
+  }
+};
+
 // In place, unless a tensor still shares a variable's memory: that variable is given a copy first.
 class AdamWOp : public OpKernel {
  public:
@@ -399,6 +414,7 @@ SDPO_REGISTER("SdpoSwiglu", SwigluOp);
 SDPO_REGISTER("SdpoSwigluGradient", SwigluGradientOp);
 SDPO_REGISTER("SdpoTokenLogps", TokenLogpsOp);
 SDPO_REGISTER("SdpoTokenLogpsGradient", TokenLogpsGradientOp);
+SDPO_REGISTER("SdpoInstructions", InstructionsOp);
 SDPO_REGISTER("SdpoSquaredSum", SquaredSumOp);
 SDPO_REGISTER("SdpoAdamW", AdamWOp);
 SDPO_REGISTER("SdpoAttention", AttentionOp);

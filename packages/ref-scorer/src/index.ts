@@ -1,5 +1,4 @@
 export {
-  DEFAULT_BATCH_TOKENS,
   DEFAULT_ROWS_PER_SHARD,
   scoreDataset,
   type ScoreOptions,
@@ -7,3 +6,4 @@ export {
 } from './score-dataset.js';
 export { LocalScorer } from './local-scorer.js';
 export type { PairLogps, Scorer } from './scorer.js';
+export { DEFAULT_BATCH_TOKENS } from './batch-tokens.js';

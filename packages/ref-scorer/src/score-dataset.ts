@@ -29,6 +29,7 @@ import {
   type EnginePrecision,
   type ModelConfig,
 } from '@selective-dpo/model';
+import { batchTokensWithin } from './batch-tokens.js';
 import { LocalScorer } from './local-scorer.js';
 import { ScoringPass } from './scoring-pass.js';
 import { TOOL_VERSION } from './tool-version.js';
@@ -52,6 +53,8 @@ export interface ScoreOptions {
   precision?: EnginePrecision | undefined;
   /** Tokens computed at one time. */
   batchTokens?: number | undefined;
+  /** Bytes the process may take: `batchTokens` is halved until a batch fits. */
+  memoryLimit?: number | undefined;
   /** Pairs in a shard: what a stopped pass loses at most. */
   rowsPerShard?: number | undefined;
   listener?: ProgressListener | undefined;
@@ -68,7 +71,6 @@ export interface ScoreResult {
   dropped: Partial<Record<string, number>>;
 }
 
-export const DEFAULT_BATCH_TOKENS = 4096;
 export const DEFAULT_ROWS_PER_SHARD = 512;
 
 /**
@@ -76,7 +78,7 @@ export const DEFAULT_ROWS_PER_SHARD = 512;
  * @throws InputError, InputErrors for bad input; Interrupted when `signal` stopped it.
  */
 export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> {
-  const { batchTokens = DEFAULT_BATCH_TOKENS, rowsPerShard = DEFAULT_ROWS_PER_SHARD, outDirectory } = options;
+  const { rowsPerShard = DEFAULT_ROWS_PER_SHARD, outDirectory } = options;
   const source = await openPreferenceSource(options.dataFile, {
     layout: options.layout,
     limit: options.limit,
@@ -89,6 +91,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   const config = await readModelConfig(options.modelDirectory);
   await tellNotices(options, source, tokenizer, config);
   const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
+  const batchTokens = batchTokensWithin(options, config, engine);
   const identity = LocalScorer.identityOf(engine, batchTokens);
   const inputs = await cacheInputs(options, source, tokenizer, identity, rowsPerShard);
   const writer = await CacheWriter.open(outDirectory, inputs);

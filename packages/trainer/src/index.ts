@@ -6,6 +6,7 @@ export {
   type TrainingConfig,
   type TrainingKey,
 } from './config/training-config.js';
+export { describePlan, longestPair, planMemory, type MemoryPlan } from './config/memory-plan.js';
 export { RUN_CONFIG_FILE } from './run/run-directory.js';
 export { resolveTrainingConfig } from './config/resolve-config.js';
 export { alignmentScores, type PairLogps, type Side } from './selection/alignment-score.js';

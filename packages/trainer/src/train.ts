@@ -12,9 +12,11 @@ import {
   disposeGradients,
   globalNorm,
   openEngine,
+  readModelConfig,
   type Engine,
 } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
+import { NO_LIMIT, describePlan, longestPair, planMemory } from './config/memory-plan.js';
 import { objectiveOfStep } from './config/objective.js';
 import { evaluate } from './evaluate.js';
 import { learningRateAt } from './optimisation/learning-rate.js';
@@ -78,17 +80,31 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     const policy = await openPolicy(options.policyDirectory, cache, options.cacheDirectory);
     const engine = await openEngine(options.config.engine, { precision: options.config.precision });
-    const run = new TrainingRun(options, cache, policy, engine);
+    const run = new TrainingRun(options, cache, policy, engine, await microBatching(options, cache, engine));
     return await run.toTheEnd();
   } finally {
     await cache.close();
   }
 }
 
+/** How steps are computed: as configured, or as the memory limit allows. */
+async function microBatching(
+  options: TrainOptions,
+  cache: CacheReader,
+  engine: Engine,
+): Promise<MicroBatching> {
+  const { config, policyDirectory, listener } = options;
+  const { batchSize: pairs, microBatchTokens: tokens, activations, memoryLimit } = config;
+  if (memoryLimit === NO_LIMIT) return { pairs, tokens, activations };
+  const model = await readModelConfig(policyDirectory);
+  const plan = planMemory(config, model, engine, await longestPair(cache))!;
+  listener?.({ type: 'notice', code: 'memory-plan', message: describePlan(plan, memoryLimit) });
+  return plan;
+}
+
 /** One process's part of a run. */
 class TrainingRun {
   private readonly config: TrainingConfig;
-  private readonly micro: MicroBatching;
   private readonly order: TrainingOrder;
   private readonly evalRows: Uint32Array;
   private readonly identity: RunIdentity;
@@ -101,14 +117,10 @@ class TrainingRun {
     private readonly cache: CacheReader,
     private readonly policy: Policy,
     private readonly engine: Engine,
+    private readonly micro: MicroBatching,
   ) {
     const { config } = options;
     this.config = config;
-    this.micro = {
-      pairs: config.batchSize,
-      tokens: config.microBatchTokens,
-      activations: config.activations,
-    };
     const rows = splitRows(cache.rowCount, config.evalFraction, config.seed);
     if (rows.train.length === 0) {
       throw new InputError('no-training-pairs', 'nothing is left to train on', {

@@ -22,6 +22,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .option('--policy <dir>', 'Hugging Face model directory to start from')
     .option('--cache <dir>', 'folder made by sdpo score')
     .option('--out <run>', 'folder of the run')
+    .option('--memory-limit <size>', 'memory the process may take, e.g. 16GiB: short for memoryLimit=16GiB')
     .option('--config <file>', 'YAML file of settings; key=value words win over it')
     .option('--resume', 'go on from the newest checkpoint of the run, with the settings it was started with')
     .option('--json', 'one JSON object a line')
@@ -36,7 +37,9 @@ export function addTrainCommand(program: Command, context: CommandContext): void
         await refuseInside(outDirectory, cacheDirectory);
         const resume = options.flag('resume');
         const file = options.text('config') ?? (resume ? await configOfRun(outDirectory) : undefined);
-        const config = await resolveTrainingConfig(file, settings);
+        const limit = options.text('memoryLimit');
+        const words = limit === undefined ? settings : [...settings, `memoryLimit=${limit}`];
+        const config = await resolveTrainingConfig(file, words);
         const result = await train({
           policyDirectory,
           cacheDirectory,

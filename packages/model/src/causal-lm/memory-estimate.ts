@@ -36,7 +36,7 @@ const FLOAT_BYTES = 4;
  * Share of memory that the allocator holds beside what is in use: freed blocks of other sizes. Measured between 0.05 and
  * 0.15 (bench/memory.mjs).
  */
-const ALLOCATOR_SHARE = 0.15;
+const ALLOCATOR_SHARE = 0.2;
 
 /** Parameters of the architecture. */
 export function parameterCount(config: ModelConfig): number {

@@ -170,12 +170,22 @@ export async function loadParameters(
         row += part.rows;
       }
       set.assign(spec.name, tf.tensor(values, spec.shape));
+      giveToEngine(set.get(spec.name));
     }
   } catch (error) {
     set.dispose();
     throw error;
   }
   return set;
+}
+
+/** An engine may leave a tensor's values in JavaScript until a kernel asks for them: all weights would be there at once. */
+function giveToEngine(tensor: tf.Tensor): void {
+  tf.slice(
+    tensor,
+    tensor.shape.map(() => 0),
+    tensor.shape.map(() => 1),
+  ).dispose();
 }
 
 /** Hugging Face tensors of a parameter set, in the order of the forward pass: the inverse of {@link loadParameters}. */

@@ -12,6 +12,7 @@ export async function openCpuEngine(precision: EnginePrecision): Promise<Engine>
     precision,
     tf,
     memoryLimitBytes: undefined,
+    processBytes: 2 ** 28,
     fusedAdamW: undefined,
     describe: () => ({ engine: 'cpu', precision, tfjs: tf.version_core }),
     // The JavaScript backend hands out its own array; a caller may write into what it gets.

@@ -35,6 +35,8 @@ export interface Engine {
   readonly tf: typeof tf;
   /** Bytes that all tensors together can take; undefined where the machine's memory is the limit. */
   readonly memoryLimitBytes: number | undefined;
+  /** Bytes the process takes with the engine open and no model in it, with what the engine comes to hold for itself. */
+  readonly processBytes: number;
   /** The optimiser's inner step as kernels of the engine; undefined where plain ops are all there is. */
   readonly fusedAdamW: FusedAdamW | undefined;
   /**

@@ -1,4 +1,5 @@
 /** Every key of a training run: its type, limits, default and meaning. One table serves parsing, errors and help. */
+import { BYTE_SIZE_EXPECTED, parseByteSize } from '@selective-dpo/foundation';
 import { z } from 'zod';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import { LOSS_TYPES } from '../loss/preference-loss.js';
@@ -56,6 +57,13 @@ export const trainingConfigSchema = z.strictObject({
     .enum(['keep', 'recompute'])
     .default('keep')
     .describe('recompute saves memory for more time; exact either way'),
+  memoryLimit: z
+    .string()
+    .refine((text) => text === 'none' || parseByteSize(text) !== undefined, `none, or ${BYTE_SIZE_EXPECTED}`)
+    .default('none')
+    .describe(
+      'memory the process may take, e.g. 16GiB; then activations and microBatchTokens are the fastest that fit',
+    ),
   engine: z.enum(ENGINE_CHOICES).default('auto').describe('kernels'),
   precision: z.enum(['fp32', 'bf16-matmul']).default('fp32').describe('precision of matrix products'),
 });

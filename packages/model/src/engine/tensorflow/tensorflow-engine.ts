@@ -17,6 +17,9 @@ import { tensorflowAdamW } from './tensorflow-adamw.js';
 
 const require = createRequire(import.meta.url);
 
+/** 0.4 GiB with the library loaded, and up to half a GiB of kernels that it prepares for the shapes it meets. */
+const PROCESS_BYTES = 0.9 * 2 ** 30;
+
 interface Loaded {
   binding: TensorflowBinding;
   precision: EnginePrecision;
@@ -66,16 +69,25 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
     precision,
     tf,
     memoryLimitBytes: undefined,
+    processBytes: PROCESS_BYTES,
     fusedAdamW: tensorflowAdamW(kernels, !backend.isUsingGpuDevice),
     describe: () => ({
       engine: 'tensorflow',
       precision,
       tfjs: tf.version_core,
       tensorflow: binding.TF_Version,
+      kernels: kernelsOf(kernels, backend),
     }),
     // A tensor that no kernel has used yet still is the array it was made from.
     readFloats: async (tensor) => (await floatsOf(tensor)).slice(),
   };
+}
+
+/** Which of the fused kernels' compilations this processor runs: sums in other widths end in other last bits. */
+function kernelsOf(kernels: TensorflowKernels, backend: TensorflowBackend): string {
+  if (backend.isUsingGpuDevice) return 'plain';
+  const [place] = tf.tidy(() => kernels.single('SdpoInstructions', {}, []).dataSync());
+  return `selective-dpo-1 ${['baseline', 'avx2', 'avx512'][place!]}`;
 }
 
 function load(precision: EnginePrecision): Loaded | InputError {

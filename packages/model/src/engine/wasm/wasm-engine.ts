@@ -30,6 +30,7 @@ export async function openWasmEngine(precision: EnginePrecision): Promise<Engine
     precision,
     tf,
     memoryLimitBytes: MEMORY_LIMIT_BYTES,
+    processBytes: 2 ** 28,
     fusedAdamW: undefined,
     describe: () => ({
       engine: 'wasm',

@@ -62,6 +62,7 @@ export async function openWebgpuEngine(precision: EnginePrecision): Promise<Engi
     precision,
     tf,
     memoryLimitBytes: undefined,
+    processBytes: 2 ** 29,
     fusedAdamW: undefined,
     describe: () => ({
       engine: 'webgpu',
