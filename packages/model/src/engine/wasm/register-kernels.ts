@@ -3,7 +3,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { getKernel, registerKernel, unregisterKernel, type KernelConfig } from '@tensorflow/tfjs-core';
 import { gatherKernel, sliceKernel } from './block-copy-kernels.js';
 import type { Kernel } from './heap.js';
-import { batchMatMul, setupMatMul } from './matmul-kernel.js';
+import { batchMatMul } from './matmul-kernel.js';
 import { oneHotKernel } from './one-hot-kernel.js';
 import { sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
 
@@ -13,7 +13,7 @@ let registered = false;
 export function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
-  replace('BatchMatMul', () => batchMatMul, setupMatMul);
+  replace('BatchMatMul', () => batchMatMul);
   replace('Slice', sliceKernel);
   replace('GatherV2', gatherKernel);
   replace('Sum', sumKernel);

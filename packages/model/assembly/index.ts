@@ -1,0 +1,1 @@
+export { matmul, matmulScratchBytes } from './matmul';
