@@ -21,8 +21,8 @@ export function matmulScratchBytes(): usize {
 }
 
 /**
- * c = a b for a: [m, k], b: [k, n], c: [m, n], k > 0. All are given by address and by the distances in bytes between
- * neighbours in a column (`…Row`) and in a row (`…Column`).
+ * c = a b, or c + a b with `add`, for a: [m, k], b: [k, n], c: [m, n], k > 0. All are given by address and by the distances
+ * in bytes between neighbours in a column (`…Row`) and in a row (`…Column`).
  */
 export function matmul(
   m: usize,
@@ -37,6 +37,7 @@ export function matmul(
   c: usize,
   cRow: usize,
   cColumn: usize,
+  add: bool,
   scratch: usize,
 ): void {
   const strip = scratch;
@@ -53,7 +54,7 @@ export function matmul(
         const rows = min(m - row, TILE_ROWS);
         packStrip(strip, a + row * aRow + at * aColumn, aRow, aColumn, rows, depth);
         const target = c + row * cRow + column * cColumn;
-        multiplyStrip(strip, panels, rows, columns, depth, target, cRow, cColumn, at > 0, tile);
+        multiplyStrip(strip, panels, rows, columns, depth, target, cRow, cColumn, add || at > 0, tile);
       }
     }
   }

@@ -9,7 +9,9 @@ export interface KernelCall {
   attrs: NamedAttrMap;
 }
 
+/** A kernel with one output, and one with a list of them. */
 export type Kernel = (call: KernelCall) => TensorInfo;
+export type ListKernel = (call: KernelCall) => TensorInfo[];
 
 /** The parts of the Emscripten module that the replacements use; tfjs's types need a DOM library for them. */
 export interface WasmModule {

@@ -17,25 +17,24 @@ const { Module, Instance } = (
   }
 ).WebAssembly;
 
-/** What the module exports. Numbers are byte addresses, counts and distances in bytes unless told otherwise. */
-export interface KernelExports {
-  matmulScratchBytes(): number;
-  matmul(
-    m: number,
-    n: number,
-    k: number,
-    a: number,
-    aRow: number,
-    aColumn: number,
-    b: number,
-    bRow: number,
-    bColumn: number,
-    c: number,
-    cRow: number,
-    cColumn: number,
-    scratch: number,
-  ): void;
-}
+/**
+ * What the module exports. Parameters are byte addresses, counts, distances in bytes and plain numbers, as the functions of the
+ * same names in packages/model/assembly have them.
+ */
+export type KernelExports = Record<KernelName, (...parameters: number[]) => void> &
+  Record<'matmulScratchBytes' | 'attentionScratchBytes', (...parameters: number[]) => number>;
+
+type KernelName =
+  | 'matmul'
+  | 'rmsNorm'
+  | 'rmsNormGradient'
+  | 'swiglu'
+  | 'swigluGradient'
+  | 'tokenLogps'
+  | 'tokenLogpsGradient'
+  | 'attention'
+  | 'attentionGradient'
+  | 'adamW';
 
 /** The module's exports on one backend's heap, with a piece of that heap for what kernels need while they run. */
 export class KernelModule {

@@ -70,7 +70,7 @@ function multiplyPairs(
   for (let i = 0; i < aIndex.length; i++) {
     const [aHere, bHere] = [aAt + aIndex[i]! * 4 * rows * k, bAt + bIndex[i]! * 4 * k * n];
     const outHere = outAt + i * 4 * rows * n;
-    kernels.matmul(rows, n, k, aHere, aRow, aColumn, bHere, bRow, bColumn, outHere, 4 * n, 4, scratch);
+    kernels.matmul(rows, n, k, aHere, aRow, aColumn, bHere, bRow, bColumn, outHere, 4 * n, 4, 0, scratch);
   }
 }
 

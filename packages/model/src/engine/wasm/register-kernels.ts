@@ -2,10 +2,13 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { getKernel, registerKernel, unregisterKernel, type KernelConfig } from '@tensorflow/tfjs-core';
 import { gatherKernel, sliceKernel } from './block-copy-kernels.js';
-import type { Kernel } from './heap.js';
+import { attentionKernel, attentionGradientKernel } from './attention-kernels.js';
+import type { Kernel, ListKernel } from './heap.js';
+import { rmsNormGradientKernel, rmsNormKernel, swigluGradientKernel, swigluKernel } from './layer-kernels.js';
 import { batchMatMul } from './matmul-kernel.js';
 import { oneHotKernel } from './one-hot-kernel.js';
 import { sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
+import { tokenLogpsGradientKernel, tokenLogpsKernel } from './token-logps-kernels.js';
 
 let registered = false;
 
@@ -19,7 +22,20 @@ export function registerWasmKernels(): void {
   replace('Sum', sumKernel);
   replace('OneHot', oneHotKernel);
   register({ kernelName: 'UnsortedSegmentSum', kernel: unsortedSegmentSum });
+  for (const [kernelName, kernel] of Object.entries(FUSED)) register({ kernelName, kernel });
 }
+
+/** What model code looks for by name: see causal-lm/fused-kernels.ts. */
+const FUSED: Record<string, ListKernel> = {
+  SdpoRmsNorm: rmsNormKernel,
+  SdpoRmsNormGradient: rmsNormGradientKernel,
+  SdpoSwiglu: swigluKernel,
+  SdpoSwigluGradient: swigluGradientKernel,
+  SdpoAttention: attentionKernel,
+  SdpoAttentionGradient: attentionGradientKernel,
+  SdpoTokenLogps: tokenLogpsKernel,
+  SdpoTokenLogpsGradient: tokenLogpsGradientKernel,
+};
 
 /** Puts a kernel in the place of tfjs's own, which it may fall back to. */
 function replace(
@@ -35,7 +51,7 @@ function replace(
 
 function register(config: {
   kernelName: string;
-  kernel: Kernel;
+  kernel: Kernel | ListKernel;
   setupFunc?: KernelConfig['setupFunc'] | undefined;
 }): void {
   registerKernel({
