@@ -9,6 +9,7 @@ import {
   decoderLayerBackward,
   decoderLayerForward,
   decoderLayerOutput,
+  type KeptRows,
   type LayerContext,
   type SavedLayer,
 } from './decoder-layer.js';
@@ -90,13 +91,19 @@ export class CausalLM {
     const context = this.layerContext(batch);
     try {
       const logps = tf.tidy(() => {
+        const headRows = ids(batch.headRows);
         let x = this.embed(batch);
         for (let i = 0; i < this.config.numHiddenLayers; i++) {
           const before = x;
-          x = decoderLayerOutput(before, this.parameters.layer(i), context);
+          x = decoderLayerOutput(
+            before,
+            this.parameters.layer(i),
+            context,
+            this.isLast(i) ? headRows : undefined,
+          );
           before.dispose();
         }
-        return headLogps(this.finalHidden(x, batch), this.headWeight, batch.targetIds).logps;
+        return headLogps(this.finalNorm(x), this.headWeight, batch.targetIds).logps;
       });
       const values = (await logps.data()) as Float32Array;
       logps.dispose();
@@ -158,20 +165,23 @@ export class CausalLM {
     return tf.tidy(() => tf.gather(this.parameters.get('embedTokens') as tf.Tensor2D, ids(batch.ids)));
   }
 
-  /** Rows that predict a response token, after the final norm: [N, D] → [M, D]. */
-  finalHidden(x: tf.Tensor2D, batch: PackedBatch): tf.Tensor2D {
-    return tf.tidy(() => {
-      const rows = tf.gather(x, ids(batch.headRows));
-      return rmsNorm(rows, this.parameters.get('norm') as tf.Tensor1D, this.config.rmsNormEps);
-    });
+  /** The norm before the head: [M, D] → [M, D]. */
+  finalNorm(x: tf.Tensor2D): tf.Tensor2D {
+    return rmsNorm(x, this.parameters.get('norm') as tf.Tensor1D, this.config.rmsNormEps);
+  }
+
+  /** Of the last layer only the rows that predict a response token are computed to the end. */
+  isLast(layer: number): boolean {
+    return layer === this.config.numHiddenLayers - 1;
   }
 }
 
 /** The tensors of one training pass, all disposed by {@link BackwardPass.dispose} unless taken. */
 class BackwardPass {
   private activations: Activation[] = [];
+  /** [N, D] the last output so far; after the last layer [M, D], the rows that predict a response token. */
   private x: tf.Tensor2D | undefined;
-  private headRowsInput: tf.Tensor2D | undefined;
+  private readonly headRows: tf.Tensor1D;
   private logSumExp: tf.Tensor1D | undefined;
   private gradients: Gradients = new Map();
 
@@ -180,21 +190,24 @@ class BackwardPass {
     private readonly batch: PackedBatch,
     private readonly context: LayerContext,
     private readonly policy: ActivationPolicy,
-  ) {}
+  ) {
+    this.headRows = ids(batch.headRows);
+  }
 
   forward(): void {
     this.x = this.model.embed(this.batch);
     for (let i = 0; i < this.model.config.numHiddenLayers; i++) {
       const input: tf.Tensor2D = this.x;
+      const parameters = this.model.parameters.layer(i);
       if (this.policy === 'keep') {
         const { y, saved } = scope(() =>
-          decoderLayerForward(input, this.model.parameters.layer(i), this.context),
+          decoderLayerForward(input, parameters, this.context, this.rowsOf(i)),
         );
         this.activations.push({ saved });
         this.x = y;
       } else {
         this.activations.push({ input });
-        this.x = decoderLayerOutput(input, this.model.parameters.layer(i), this.context);
+        this.x = decoderLayerOutput(input, parameters, this.context, this.rowsOf(i));
       }
     }
   }
@@ -202,9 +215,8 @@ class BackwardPass {
   /** Log-probs of all targets: [M]. */
   async head(): Promise<Float32Array> {
     const x = this.x!;
-    this.headRowsInput = tf.tidy(() => tf.gather(x, ids(this.batch.headRows)));
     const { logps, logSumExp } = scope(() =>
-      headLogps(this.normed(this.headRowsInput!), this.model.headWeight, this.batch.targetIds),
+      headLogps(this.model.finalNorm(x), this.model.headWeight, this.batch.targetIds),
     );
     this.logSumExp = logSumExp;
     const values = (await logps.data()) as Float32Array;
@@ -213,13 +225,14 @@ class BackwardPass {
   }
 
   backward(coefficients: Float32Array): void {
-    let dx = this.headBackward(coefficients);
+    const head = this.headBackward(coefficients);
     this.x!.dispose();
     this.x = undefined;
-    if (dx === undefined) return;
+    if (head === undefined) return;
+    let dx = head.dx;
     for (let i = this.model.config.numHiddenLayers - 1; i >= 0; i--) {
       const before: tf.Tensor2D = dx;
-      dx = this.layerBackward(i, before);
+      dx = this.layerBackward(i, before, this.model.isLast(i) ? head : undefined);
       before.dispose();
     }
     const last = dx;
@@ -230,14 +243,15 @@ class BackwardPass {
     this.addGradient('embedTokens', dEmbedding);
   }
 
-  private normed(rows: tf.Tensor2D): tf.Tensor2D {
-    return rmsNorm(rows, this.model.parameters.get('norm') as tf.Tensor1D, this.model.config.rmsNormEps);
+  private rowsOf(layer: number): tf.Tensor1D | undefined {
+    return this.model.isLast(layer) ? this.headRows : undefined;
   }
 
-  private headBackward(coefficients: Float32Array): tf.Tensor2D | undefined {
+  /** dx: [K, D] the gradient by the rows of the last layer's output that have one. */
+  private headBackward(coefficients: Float32Array): KeptTargets | undefined {
     const { model, batch } = this;
     const result = scope(() => {
-      const hidden = this.normed(this.headRowsInput!);
+      const hidden = model.finalNorm(this.x!);
       const head = headLogpsGradient(
         hidden,
         model.headWeight,
@@ -246,27 +260,27 @@ class BackwardPass {
         coefficients,
       );
       if (head === undefined) return null;
-      const rows = tf.gather(this.headRowsInput!, ids(head.kept));
+      const rows = tf.gather(this.x!, ids(head.rows));
       const weight = model.parameters.get('norm') as tf.Tensor1D;
       const norm = rmsNormGradient(rows, weight, model.config.rmsNormEps, head.dHidden);
-      const dx = scatterRows(norm.dx, head.kept, batch);
-      return { dWeight: head.dWeight, dNorm: norm.dWeight, dx };
+      return { dWeight: head.dWeight, dNorm: norm.dWeight, dx: norm.dx, kept: head.kept, targets: head.rows };
     });
     if (result === null) return undefined;
     this.addGradient(model.config.tieWordEmbeddings ? 'embedTokens' : 'lmHead', result.dWeight);
     this.addGradient('norm', result.dNorm);
-    return result.dx;
+    return result;
   }
 
-  private layerBackward(index: number, dy: tf.Tensor2D): tf.Tensor2D {
+  private layerBackward(index: number, dy: tf.Tensor2D, head: KeptTargets | undefined): tf.Tensor2D {
     const activation = this.activations[index]!;
     const parameters = this.model.parameters.layer(index);
     const { dx, gradients } = scope(() => {
       const saved =
         'saved' in activation
           ? activation.saved
-          : decoderLayerForward(activation.input, parameters, this.context).saved;
-      return decoderLayerBackward(saved, parameters, this.context, dy);
+          : decoderLayerForward(activation.input, parameters, this.context, this.rowsOf(index)).saved;
+      const kept = head === undefined ? undefined : keptRows(head, this.batch);
+      return decoderLayerBackward(saved, parameters, this.context, dy, kept);
     });
     disposeActivation(activation);
     this.activations.length = index;
@@ -297,33 +311,51 @@ class BackwardPass {
     this.activations.forEach(disposeActivation);
     this.activations = [];
     this.x?.dispose();
-    this.headRowsInput?.dispose();
+    this.headRows.dispose();
     this.logSumExp?.dispose();
     for (const gradient of this.gradients.values()) gradient.dispose();
   }
 }
 
+/** Targets with a gradient: the first `kept` of `targets`, which are places in the batch's list of targets. */
+interface KeptTargets {
+  dx: tf.Tensor2D;
+  kept: number;
+  targets: Int32Array;
+}
+
+/** Run inside tf.tidy. */
+function keptRows({ kept, targets }: KeptTargets, batch: PackedBatch): KeptRows {
+  const sources = scatterSources(targets.subarray(0, kept), targets.length, batch).map(ids);
+  return {
+    places: ids(targets),
+    rows: ids(targets.map((target) => batch.headRows[target]!)),
+    scatter: (values) => {
+      const padded = tf.concat2d([values, tf.zeros([1, values.shape[1]])], 0);
+      return sources
+        .map((source) => tf.gather(padded, source))
+        .reduce((sum, part) => tf.add(sum, part) as tf.Tensor2D);
+    },
+  };
+}
+
 /**
- * Adds the gradients of kept head rows to the packed rows that produced them: [K, D] → [N, D]. A packed row
- * predicts at most one token of each response (the prompt's last row predicts the first of every one), so the
+ * For every packed row the place of its gradient among the kept ones, a list a response; `zeroRow` where it has none. A packed
+ * row predicts at most one token of each response (the prompt's last row predicts the first of every one), so the
  * sum is one gather a response: the same result in the same order on every engine, unlike a parallel scatter.
  */
-function scatterRows(dRows: tf.Tensor2D, kept: Int32Array, batch: PackedBatch): tf.Tensor2D {
+function scatterSources(kept: Int32Array, zeroRow: number, batch: PackedBatch): Int32Array[] {
   const responseOf = new Int32Array(batch.targetIds.length);
   let responses = 1;
   for (const { response, start, length } of batch.spans) {
     responseOf.fill(response, start, start + length);
     responses = Math.max(responses, response + 1);
   }
-  const zeroRow = kept.length;
   const sources = Array.from({ length: responses }, () => new Int32Array(batch.rows).fill(zeroRow));
   kept.forEach((target, i) => {
     sources[responseOf[target]!]![batch.headRows[target]!] = i;
   });
-  const padded = tf.concat2d([dRows, tf.zeros([1, dRows.shape[1]])], 0);
-  return sources
-    .map((source) => tf.gather(padded, ids(source)))
-    .reduce((sum, part) => tf.add(sum, part) as tf.Tensor2D);
+  return sources;
 }
 
 function ids(values: Int32Array): tf.Tensor1D {

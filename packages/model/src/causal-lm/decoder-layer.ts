@@ -5,7 +5,7 @@
  *   x₂ = x + attention(rmsNorm(x)) Woᵀ        y = x₂ + (silu(h Wgᵀ) ⊙ h Wuᵀ) Wdᵀ, h = rmsNorm(x₂)
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasFused, runFused } from './fused-kernels.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import { matMul } from './matmul.js';
 import type { LayerParameters } from './parameters.js';
 import { rmsNorm, rmsNormGradient } from './rms-norm.js';
@@ -29,9 +29,9 @@ export interface SavedLayer {
   attention: SavedBatchAttention;
   /** [N, heads·headDim] */
   context: tf.Tensor2D;
-  /** [N, D] after the attention's residual. */
+  /** [N, D] after the attention's residual; [M, D] in a layer that was asked for M rows. */
   middle: tf.Tensor2D;
-  /** [N, 2·intermediate] gate and up projections side by side. */
+  /** [N or M, 2·intermediate] gate and up projections side by side. */
   gateUp: tf.Tensor2D;
 }
 
@@ -49,30 +49,42 @@ function jointProjection(x: tf.Tensor2D, parameters: LayerParameters, epsilon: n
   return linear(rmsNorm(x, parameters.inputNorm, epsilon), parameters.qkv, parameters.qkvBias);
 }
 
-/** [N, D] → [N, D], with what the backward pass needs. Run inside tf.tidy; keeps nothing itself. */
+/**
+ * [N, D] → [N, D], with what the backward pass needs. Run inside tf.tidy; keeps nothing itself.
+ * @param rows [M] the rows whose output is asked for, where not all are: then only they go through what follows the
+ *   attention, and the result is [M, D]. The last layer needs no other.
+ */
 export function decoderLayerForward(
   x: tf.Tensor2D,
   parameters: LayerParameters,
   context: LayerContext,
+  rows?: tf.Tensor1D,
 ): { y: tf.Tensor2D; saved: SavedLayer } {
   const joint = jointProjection(x, parameters, context.epsilon);
   const { attended, saved } = batchAttention(joint, context, true);
-  const { middle, gateUp, y } = afterAttention(x, attended, parameters, context.epsilon);
+  const [own, ownAttended] = [rowsOf(x, rows), rowsOf(attended, rows)];
+  const { middle, gateUp, y } = afterAttention(own, ownAttended, parameters, context.epsilon);
   return { y, saved: { x, attention: saved!, context: attended, middle, gateUp } };
 }
 
-/** The same [N, D] → [N, D], bit for bit, where no backward pass follows: only the output outlives each part. */
+/** The same, bit for bit, where no backward pass follows: only the output outlives each part. */
 export function decoderLayerOutput(
   x: tf.Tensor2D,
   parameters: LayerParameters,
   context: LayerContext,
+  rows?: tf.Tensor1D,
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const attended = tf.tidy(
-      () => batchAttention(jointProjection(x, parameters, context.epsilon), context, false).attended,
-    );
-    return afterAttention(x, attended, parameters, context.epsilon).y;
+    const attended = tf.tidy(() => {
+      const joint = jointProjection(x, parameters, context.epsilon);
+      return rowsOf(batchAttention(joint, context, false).attended, rows);
+    });
+    return afterAttention(rowsOf(x, rows), attended, parameters, context.epsilon).y;
   });
+}
+
+function rowsOf(x: tf.Tensor2D, rows: tf.Tensor1D | undefined): tf.Tensor2D {
+  return rows === undefined ? x : tf.gather(x, rows);
 }
 
 /** Rotated queries [N, heads, headDim] and keys, and values, [N, kvHeads, headDim], of a layer's input [N, D]. */
@@ -129,22 +141,51 @@ export function swigluGradient(
   return { dGateUp, activated: tf.mul(silu, up) };
 }
 
-/** From dy: [N, D] the gradient by the input, [N, D], and by every parameter. Run inside tf.tidy. */
+/** Output rows with a gradient, where all others have none: what a layer's backward pass needs to leave those out. */
+export interface KeptRows {
+  /** [K] places among the layer's output rows. */
+  places: tf.Tensor1D;
+  /** [K] the packed rows that they are. */
+  rows: tf.Tensor1D;
+  /** Sums [K, width] into the packed rows, [N, width]. */
+  scatter: (values: tf.Tensor2D) => tf.Tensor2D;
+}
+
+/**
+ * From dy: [N, D] the gradient by the input, [N, D], and by every parameter. Run inside tf.tidy.
+ * @param kept after a forward pass for given rows: those of dy, [K, D].
+ */
 export function decoderLayerBackward(
   saved: SavedLayer,
   parameters: LayerParameters,
   context: LayerContext,
   dy: tf.Tensor2D,
+  kept?: KeptRows,
 ): { dx: tf.Tensor2D; gradients: LayerGradients } {
-  const mlp = mlpBackward(saved, parameters, context, dy);
+  const [middle, gateUp] = [rowsOf(saved.middle, kept?.places), rowsOf(saved.gateUp, kept?.places)];
+  const mlp = mlpBackward(middle, gateUp, parameters, context, dy);
   const dMiddle = tf.add(dy, mlp.dMiddle) as tf.Tensor2D;
-  const attention = attentionPartBackward(saved, parameters, context, dMiddle);
-  const dx = tf.add(dMiddle, attention.dx) as tf.Tensor2D;
-  return { dx, gradients: { ...attention.gradients, ...mlp.gradients } };
+  const attended = rowsOf(saved.context, kept?.rows);
+  const output = linearGradient(attended, parameters.output, parameters.outputBias, dMiddle);
+  const everywhere = kept?.scatter ?? ((values: tf.Tensor2D) => values);
+  const attention = attentionPartBackward(saved, parameters, context, everywhere(output.dx));
+  const dx = tf.add(everywhere(dMiddle), attention.dx) as tf.Tensor2D;
+  const gradients = {
+    output: output.dWeight,
+    outputBias: output.dBias,
+    ...attention.gradients,
+    ...mlp.gradients,
+  };
+  return { dx, gradients };
 }
 
-function mlpBackward(saved: SavedLayer, parameters: LayerParameters, context: LayerContext, dy: tf.Tensor2D) {
-  const { middle, gateUp } = saved;
+function mlpBackward(
+  middle: tf.Tensor2D,
+  gateUp: tf.Tensor2D,
+  parameters: LayerParameters,
+  context: LayerContext,
+  dy: tf.Tensor2D,
+) {
   const { dGateUp, activated } = swigluGradient(gateUp, matMul(dy, parameters.down));
   const hidden = rmsNorm(middle, parameters.postAttentionNorm, context.epsilon);
   const up = linearGradient(hidden, parameters.gateUp, parameters.gateUpBias, dGateUp);
@@ -165,11 +206,10 @@ function attentionPartBackward(
   saved: SavedLayer,
   parameters: LayerParameters,
   context: LayerContext,
-  dMiddle: tf.Tensor2D,
+  dContext: tf.Tensor2D,
 ) {
   const { epsilon } = context;
-  const output = linearGradient(saved.context, parameters.output, parameters.outputBias, dMiddle);
-  const dJoint = batchAttentionGradient(saved.attention, saved.context, output.dx, context);
+  const dJoint = batchAttentionGradient(saved.attention, saved.context, dContext, context);
   const normed = rmsNorm(saved.x, parameters.inputNorm, epsilon);
   const joint = linearGradient(normed, parameters.qkv, parameters.qkvBias, dJoint);
   const norm = rmsNormGradient(saved.x, parameters.inputNorm, epsilon, joint.dx);
@@ -179,8 +219,6 @@ function attentionPartBackward(
       inputNorm: norm.dWeight,
       qkv: joint.dWeight,
       qkvBias: joint.dBias,
-      output: output.dWeight,
-      outputBias: output.dBias,
     },
   };
 }

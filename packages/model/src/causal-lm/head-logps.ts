@@ -6,7 +6,7 @@
  *   logp = (h Wᵀ)[target] − log Σ exp(h Wᵀ)      ∂L/∂logits = c · (onehot(target) − softmax), c = ∂L/∂logp
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasFused, runFused } from './fused-kernels.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import { matMul } from './matmul.js';
 import { upTo } from './packed-batch.js';
 import { scope } from './scope.js';
@@ -71,7 +71,8 @@ function chunkForward(
 /**
  * Gradients of Σ c·logp by hidden and weight.
  * @param coefficients [M] c = ∂L/∂logp of each target; rows with c = 0 cost nothing.
- * @returns dHidden: [K, D] for the rows named in `kept` (ascending), and dWeight: [V, D]; undefined where K = 0.
+ * @returns dHidden: [K, D] for the rows named in `rows`: the `kept` first are those with a gradient in ascending order, then rows filled up to a round
+ *   number with gradient 0; and dWeight: [V, D]. undefined where no row is kept.
  */
 export function headLogpsGradient(
   hidden: tf.Tensor2D,
@@ -80,7 +81,7 @@ export function headLogpsGradient(
   logSumExp: tf.Tensor1D,
   coefficients: Float32Array,
   chunkRows = headChunkRows(weight.shape[0]),
-): { kept: Int32Array; dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } | undefined {
+): { kept: number; rows: Int32Array; dHidden: tf.Tensor2D; dWeight: tf.Tensor2D } | undefined {
   const kept = Int32Array.from(coefficients.keys()).filter((row) => coefficients[row] !== 0);
   if (kept.length === 0) return undefined;
   const { rows, c } = filledUp(kept, coefficients);
@@ -107,10 +108,9 @@ export function headLogpsGradient(
       dWeight = chunk.dWeight;
       dHidden.push(chunk.dHidden);
     }
-    const all = tf.concat2d(dHidden, 0);
-    return { dHidden: tf.slice2d(all, [0, 0], [kept.length, -1]), dWeight: dWeight! };
+    return { dHidden: tf.concat2d(dHidden, 0), dWeight: dWeight! };
   });
-  return { kept, ...sums };
+  return { kept: kept.length, rows, ...sums };
 }
 
 /** Rows and coefficients, filled up with coefficient 0 so that few different shapes arise (see GroupLimits). */

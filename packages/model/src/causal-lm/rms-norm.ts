@@ -1,6 +1,6 @@
 /** Root mean square layer normalisation (Zhang & Sennrich 2019, arXiv 1910.07467) and its gradient. */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasFused, runFused } from './fused-kernels.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 
 /** 1 / rms of each row. x: [N, D] → [N, 1]. */
 export function inverseRms(x: tf.Tensor2D, epsilon: number): tf.Tensor2D {

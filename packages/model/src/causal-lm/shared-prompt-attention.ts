@@ -12,7 +12,7 @@ import {
   type GroupTensors,
   type SavedAttention,
 } from './attention.js';
-import { hasFused, runFused } from './fused-kernels.js';
+import { hasFused, runFused } from '../engine/fused-kernels.js';
 import type { PackedBatch } from './packed-batch.js';
 import { applyRotary, applyRotaryGradient, type RotaryTables } from './rotary-embedding.js';
 import { scope } from './scope.js';

@@ -9,6 +9,8 @@ export interface AdamWHyperparameters {
   epsilon: number;
   /** Decoupled decay (Loshchilov & Hutter, arXiv 1711.05101); 0 for parameters that do not decay. */
   weightDecay: number;
+  /** Multiplied with the gradient first (clipping); 1 if absent. */
+  gradientScale?: number;
 }
 
 /** One parameter tensor with its moments, held by the engine and updated in place. */

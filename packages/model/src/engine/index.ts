@@ -1,5 +1,6 @@
 export * from './engine.js';
 export * from './fused-adamw.js';
+export * from './fused-kernels.js';
 export * from './open-engine.js';
 export { installTensorflowEngine, type InstallOptions } from './tensorflow/install.js';
 export {

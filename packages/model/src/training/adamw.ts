@@ -44,14 +44,10 @@ export class AdamW {
     for (const spec of this.parameters.specs) {
       const slot = this.slots.get(spec.name)!;
       const given = gradients.get(spec.name);
-      const gradient = tf.tidy(() => {
-        const raw = given ?? tf.zeros(spec.shape);
-        return gradientScale === 1 ? tf.clone(raw) : tf.mul(raw, gradientScale);
-      });
-      given?.dispose();
+      const gradient = given ?? tf.zeros(spec.shape);
       const weightDecay = spec.decays ? this.options.weightDecay : 0;
       this.parameters.replace(spec.name, () => {
-        slot.update(this.steps, gradient, { ...this.options, learningRate, weightDecay });
+        slot.update(this.steps, gradient, { ...this.options, learningRate, weightDecay, gradientScale });
         return slot.value();
       });
       gradient.dispose();

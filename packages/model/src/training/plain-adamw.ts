@@ -18,11 +18,12 @@ class PlainSlot implements FusedAdamWSlot {
     private expAvgSq: tf.Tensor,
   ) {}
 
-  update(step: number, gradient: tf.Tensor, options: AdamWHyperparameters): void {
-    const { learningRate, beta1, beta2, epsilon, weightDecay } = options;
+  update(step: number, given: tf.Tensor, options: AdamWHyperparameters): void {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, gradientScale = 1 } = options;
     const correction1 = 1 - beta1 ** step;
     const correction2 = Math.sqrt(1 - beta2 ** step);
     const next = tf.tidy(() => {
+      const gradient = gradientScale === 1 ? given : tf.mul(given, gradientScale);
       const expAvg = tf.add(tf.mul(this.expAvg, beta1), tf.mul(gradient, 1 - beta1));
       const expAvgSq = tf.add(tf.mul(this.expAvgSq, beta2), tf.mul(tf.square(gradient), 1 - beta2));
       const scale = tf.add(tf.div(tf.sqrt(expAvgSq), correction2), epsilon);

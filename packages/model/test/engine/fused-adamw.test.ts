@@ -63,6 +63,26 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
     expect(largestGap(fused.theta, adamW(START, 10, { ...OPTIONS, ...change }).theta)).toBeLessThan(5e-6);
   });
 
+  it('scales the gradient as if it had been scaled before', async () => {
+    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const [initial, gradient] = [tf.tensor(START), tf.tensor(START.map((_, i) => gradientAt(1, i)))];
+    const halved = tf.mul(gradient, 0.5);
+    const [scaled, given, unscaled] = [
+      fusedAdamW!.slot(initial),
+      fusedAdamW!.slot(initial),
+      fusedAdamW!.slot(initial),
+    ];
+    scaled.update(1, gradient, { ...OPTIONS, gradientScale: 0.5 });
+    given.update(1, halved, OPTIONS);
+    unscaled.update(1, gradient, OPTIONS);
+    const values = [scaled, given, unscaled].map((slot) => slot.moments().expAvg);
+    const [a, b, c] = values.map((value) => readFloats(value));
+    expect(a).toEqual(b);
+    expect(a).not.toEqual(c);
+    tf.dispose([initial, gradient, halved, ...values]);
+    for (const slot of [scaled, given, unscaled]) slot.dispose();
+  });
+
   it('goes on from given moments as if there had been no break', async () => {
     const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
     const whole = await train(6);

@@ -17,6 +17,7 @@ export interface TensorflowBinding {
 
 /** The part of tfjs-node's backend that runs kernels by name. */
 export interface TensorflowBackend {
+  readonly isUsingGpuDevice: boolean;
   executeMultipleOutputs(
     name: string,
     attributes: readonly { name: string; type: number; value: unknown }[],

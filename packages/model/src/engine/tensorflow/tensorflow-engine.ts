@@ -12,6 +12,7 @@ import { tensorflowEnvironment } from '../matmul-probe.js';
 import { tf } from '../tfjs-setup.js';
 import { TENSORFLOW_VERSION, damageOf, installedEngine, type InstalledEngine } from './engine-folder.js';
 import { TensorflowKernels, type TensorflowBackend, type TensorflowBinding } from './kernels.js';
+import { registerFusedKernels } from './register-fused-kernels.js';
 import { tensorflowAdamW } from './tensorflow-adamw.js';
 
 const require = createRequire(import.meta.url);
@@ -23,6 +24,8 @@ interface Loaded {
 
 /** Loading is once a process: the library keeps its settings for good. */
 let loaded: Loaded | InputError | undefined;
+
+let fusedRegistered = false;
 
 /**
  * Why the engine cannot be used, or undefined where nothing speaks against it: whether it loads is known once it has
@@ -54,13 +57,16 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
   }
   await useBackend('tensorflow');
   const { binding } = loaded;
-  const kernels = new TensorflowKernels(tf.backend() as unknown as TensorflowBackend, binding);
+  const backend = tf.backend() as unknown as TensorflowBackend;
+  const kernels = new TensorflowKernels(backend, binding);
+  if (!backend.isUsingGpuDevice && !fusedRegistered) registerFusedKernels(kernels);
+  fusedRegistered = true;
   return {
     name: 'tensorflow',
     precision,
     tf,
     memoryLimitBytes: undefined,
-    fusedAdamW: tensorflowAdamW(kernels),
+    fusedAdamW: tensorflowAdamW(kernels, !backend.isUsingGpuDevice),
     describe: () => ({
       engine: 'tensorflow',
       precision,

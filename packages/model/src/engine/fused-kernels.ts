@@ -41,6 +41,8 @@ export interface FusedKernels {
     attributes: AttentionAttributes;
     outputs: 1;
   };
+  /** Σ x² of a tensor of any shape → a scalar. */
+  SdpoSquaredSum: { inputs: { x: tf.Tensor }; attributes: Record<string, never>; outputs: 1 };
   /** logits: [M, V], targets: [M] int32 → log-prob of each target and log-sum-exp of each row, [M] each, in nats. */
   SdpoTokenLogps: {
     inputs: { logits: tf.Tensor; targets: tf.Tensor };
@@ -57,7 +59,7 @@ export interface FusedKernels {
 
 /**
  * joint: [N, (H + 2K)·d] query, key and value heads side by side, before the rotary embedding; cos, sin: [N, 1, d/2];
- * segments: [S, 4] int32, see `PackedBatch.segments`.
+ * segments: [S, 4] int32, see `PackedBatch.segments` in causal-lm.
  */
 export interface SharedPromptAttentionInputs {
   joint: tf.Tensor;
