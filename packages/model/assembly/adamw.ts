@@ -1,7 +1,7 @@
 /** AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), one pass over parameter, moments and gradient. */
 
 /**
- * m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  p ← p · decay − rate · m / (√v / root2 + ε), all [size], in place.
+ * With g ← scale · g: m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  p ← p · decay − rate · m / (√v / root2 + ε), all [size], in place.
  * decay: 1 − lr · weight decay; rate: lr / (1 − β₁ᵗ); root2: √(1 − β₂ᵗ).
  */
 export function adamW(
@@ -10,6 +10,7 @@ export function adamW(
   m: usize,
   v: usize,
   g: usize,
+  gradientScale: f32,
   beta1: f32,
   rest1: f32,
   beta2: f32,
@@ -22,7 +23,7 @@ export function adamW(
   let i: usize = 0;
   for (; i + 4 <= size; i += 4) {
     const at: usize = 4 * i;
-    const gradient = v128.load(g + at);
+    const gradient = f32x4.mul(v128.load(g + at), f32x4.splat(gradientScale));
     const square = f32x4.mul(gradient, gradient);
     const mean = f32x4.add(
       f32x4.mul(v128.load(m + at), f32x4.splat(beta1)),
@@ -40,7 +41,7 @@ export function adamW(
   }
   for (; i < size; i++) {
     const at: usize = 4 * i;
-    const gradient = load<f32>(g + at);
+    const gradient = load<f32>(g + at) * gradientScale;
     const mean = load<f32>(m + at) * beta1 + gradient * rest1;
     const meanSquare = load<f32>(v + at) * beta2 + gradient * gradient * rest2;
     store<f32>(m + at, mean);

@@ -1,12 +1,12 @@
 /** The exponential function on four lanes, and the natural logarithm of one number. */
 
-/** Below this e^x is not a normal float32 any more: 0 is given. */
+/** Below this e^x is not a normal float32 any more: 0 is given. Above the other one it is taken as infinite. */
 const SMALLEST: f32 = -87.33654;
-const LARGEST: f32 = 88.37626;
+const LARGEST: f32 = 88.8;
 
 /**
  * e^x within about 1e-7 of it, relatively: x = n ln 2 + r, 2^n e^r with a polynomial of degree 6 for |r| ≤ ln 2 / 2
- * (Cephes, expf). 0 below -87.3, e^88.37 above 88.37, NaN for NaN.
+ * (Cephes, expf). 0 below -87.3, ∞ above 88.3, NaN for NaN.
  */
 export function exp4(x: v128): v128 {
   const bounded = f32x4.max(f32x4.min(x, f32x4.splat(LARGEST)), f32x4.splat(SMALLEST));

@@ -38,3 +38,24 @@ export function largest(x: usize, size: usize): f32 {
 export function addPair(sums: usize, x: v128): void {
   v128.store(sums, f64x2.add(v128.load(sums), f64x2.promote_low_f32x4(x)));
 }
+
+/** Σ x² over `size` values, in float64, rounded once → out. */
+export function squaredSum(size: usize, x: usize, out: usize): void {
+  let low = f64x2.splat(0);
+  let high = f64x2.splat(0);
+  let i: usize = 0;
+  for (; i + 4 <= size; i += 4) {
+    const values = v128.load(x + 4 * i);
+    const first = f64x2.promote_low_f32x4(values);
+    const second = f64x2.promote_low_f32x4(v128.shuffle<f32>(values, values, 2, 3, 2, 3));
+    low = f64x2.add(low, f64x2.mul(first, first));
+    high = f64x2.add(high, f64x2.mul(second, second));
+  }
+  low = f64x2.add(low, high);
+  let sum = f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1);
+  for (; i < size; i++) {
+    const value = <f64>load<f32>(x + 4 * i);
+    sum += value * value;
+  }
+  store<f32>(out, <f32>sum);
+}

@@ -1,7 +1,5 @@
-/** The fused attention of causal-lm/fused-kernels.ts on the WebAssembly heap. */
-import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { addressOf, type KernelCall, type ListKernel } from './heap.js';
+/** The fused attention of engine/fused-kernels.ts on the WebAssembly heap. */
+import { addressOf, sizeOf, type KernelCall, type ListKernel } from './heap.js';
 import { kernelModule } from './kernel-module.js';
 
 export const attentionKernel: ListKernel = (call) => {
@@ -10,7 +8,8 @@ export const attentionKernel: ListKernel = (call) => {
   const context = backend.makeOutput([rows, heads * headDim], 'float32');
   const logSumExp = backend.makeOutput([rows, heads], 'float32');
   const module = kernelModule(backend);
-  const scratch = scratchFor(call, 1);
+  const bytes = module.kernels.attentionScratchBytes(rows, heads + kvHeads, headDim, maxKeys, 1);
+  const scratch = module.scratch(bytes);
   const outputs = [addressOf(backend, context), addressOf(backend, logSumExp)];
   const inputs = layoutAddresses(call);
   module.kernels.attention(rows, heads, kvHeads, headDim, maxKeys, ...inputs, ...outputs, scratch);
@@ -22,22 +21,26 @@ export const attentionGradientKernel: ListKernel = (call) => {
   const { rows, heads, kvHeads, headDim, maxKeys } = sizesOf(call);
   const dJoint = backend.makeOutput(inputs['joint']!.shape, 'float32');
   const module = kernelModule(backend);
-  const scratch = scratchFor(call, 2);
+  const bytes = module.kernels.attentionScratchBytes(rows, heads + kvHeads, headDim, maxKeys, 2);
+  const scratch = module.scratch(bytes);
   const results = [inputs['context']!, inputs['logSumExp']!, inputs['dContext']!, dJoint];
   const addresses = [...layoutAddresses(call), ...results.map((info) => addressOf(backend, info))];
   module.kernels.attentionGradient(rows, heads, kvHeads, headDim, maxKeys, ...addresses, scratch);
   return [dJoint];
 };
 
+/** @throws RangeError for tensors that do not fit each other, and for segments that are no packed batch. */
 function sizesOf({ inputs, backend, attrs }: KernelCall) {
   const { heads, kvHeads, headDim } = attrs as { heads: number; kvHeads: number; headDim: number };
-  return {
-    rows: inputs['joint']!.shape[0]!,
-    heads,
-    kvHeads,
-    headDim,
-    maxKeys: mostKeys(backend, inputs['segments']!),
-  };
+  const { joint, cos, segments } = inputs;
+  const [rows, width] = joint!.shape as [number, number];
+  if (width !== (heads + 2 * kvHeads) * headDim || sizeOf(cos!.shape) !== (rows * headDim) / 2) {
+    throw new RangeError(
+      `SdpoAttention: joint [${joint!.shape}], angles [${cos!.shape}] for heads of ${headDim}`,
+    );
+  }
+  const maxKeys = mostKeys(backend.typedArrayFromHeap(segments!), rows);
+  return { rows, heads, kvHeads, headDim, maxKeys };
 }
 
 /** joint, cos, sin, segments and their number, in the kernels' order. */
@@ -47,18 +50,23 @@ function layoutAddresses({ inputs, backend }: KernelCall): number[] {
   return [...addresses, segments!.shape[0]!];
 }
 
-/** @param passes 1 forward, 2 backward. */
-function scratchFor(call: KernelCall, passes: 1 | 2): number {
-  const { rows, heads, kvHeads, headDim, maxKeys } = sizesOf(call);
-  const module = kernelModule(call.backend);
-  const bytes = module.kernels.attentionScratchBytes(rows, heads + kvHeads, headDim, maxKeys, passes);
-  return module.scratch(bytes);
-}
-
-/** The most keys that a query of any segment sees. segments: [S, 4]. */
-function mostKeys(backend: BackendWasm, segments: TensorInfo): number {
-  const values = backend.typedArrayFromHeap(segments);
-  let most = 0;
-  for (let s = 0; s < values.length; s += 4) most = Math.max(most, values[s + 1]! + values[s + 3]!);
+/**
+ * The most keys that a query of any segment sees. Segments follow each other from row 0 on, and a response names the prompt
+ * before it.
+ */
+function mostKeys(segments: ArrayLike<number>, rows: number): number {
+  let [next, promptRow, promptRows, most] = [0, 0, 0, 0];
+  for (let at = 0; at < segments.length; at += 4) {
+    const [row, length, shared, keys] = [0, 1, 2, 3].map((i) => segments[at + i]!) as Segment;
+    if (keys === 0) [promptRow, promptRows] = [row, length];
+    const known = shared === promptRow && (keys === 0 || (keys === promptRows && promptRow < row));
+    if (row !== next || length < 1 || length > rows - row || !known) {
+      throw new RangeError(`SdpoAttention: segment ${row}, ${length}, ${shared}, ${keys} of ${rows} rows`);
+    }
+    next = row + length;
+    most = Math.max(most, keys + length);
+  }
   return most;
 }
+
+type Segment = [number, number, number, number];

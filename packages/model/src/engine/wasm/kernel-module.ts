@@ -34,6 +34,7 @@ type KernelName =
   | 'tokenLogpsGradient'
   | 'attention'
   | 'attentionGradient'
+  | 'squaredSum'
   | 'adamW';
 
 /** The module's exports on one backend's heap, with a piece of that heap for what kernels need while they run. */

@@ -1,4 +1,4 @@
-/** The fused RMSNorm and SwiGLU of causal-lm/fused-kernels.ts on the WebAssembly heap. */
+/** The fused RMSNorm and SwiGLU of engine/fused-kernels.ts on the WebAssembly heap. */
 import { addressOf, sizeOf, type ListKernel } from './heap.js';
 import { kernelModule } from './kernel-module.js';
 

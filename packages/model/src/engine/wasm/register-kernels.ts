@@ -7,7 +7,7 @@ import type { Kernel, ListKernel } from './heap.js';
 import { rmsNormGradientKernel, rmsNormKernel, swigluGradientKernel, swigluKernel } from './layer-kernels.js';
 import { batchMatMul } from './matmul-kernel.js';
 import { oneHotKernel } from './one-hot-kernel.js';
-import { sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
+import { squaredSumKernel, sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
 import { tokenLogpsGradientKernel, tokenLogpsKernel } from './token-logps-kernels.js';
 
 let registered = false;
@@ -25,7 +25,7 @@ export function registerWasmKernels(): void {
   for (const [kernelName, kernel] of Object.entries(FUSED)) register({ kernelName, kernel });
 }
 
-/** What model code looks for by name: see causal-lm/fused-kernels.ts. */
+/** What model code looks for by name: see engine/fused-kernels.ts. */
 const FUSED: Record<string, ListKernel> = {
   SdpoRmsNorm: rmsNormKernel,
   SdpoRmsNormGradient: rmsNormGradientKernel,
@@ -33,6 +33,7 @@ const FUSED: Record<string, ListKernel> = {
   SdpoSwigluGradient: swigluGradientKernel,
   SdpoAttention: attentionKernel,
   SdpoAttentionGradient: attentionGradientKernel,
+  SdpoSquaredSum: squaredSumKernel,
   SdpoTokenLogps: tokenLogpsKernel,
   SdpoTokenLogpsGradient: tokenLogpsGradientKernel,
 };

@@ -1,4 +1,4 @@
-/** The fused log-probs of causal-lm/fused-kernels.ts on the WebAssembly heap. */
+/** The fused log-probs of engine/fused-kernels.ts on the WebAssembly heap. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { addressOf, type ListKernel } from './heap.js';
@@ -34,6 +34,7 @@ export const tokenLogpsGradientKernel: ListKernel = ({ inputs, backend }) => {
 
 function checkTargets(backend: BackendWasm, targets: TensorInfo, vocabulary: number): void {
   for (const id of backend.typedArrayFromHeap(targets)) {
-    if (id < 0 || id >= vocabulary) throw new RangeError(`target ${id} in a vocabulary of ${vocabulary}`);
+    if (id < 0 || id >= vocabulary)
+      throw new RangeError(`SdpoTokenLogps: target ${id} in a vocabulary of ${vocabulary}`);
   }
 }

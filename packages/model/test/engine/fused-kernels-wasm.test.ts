@@ -1,0 +1,3 @@
+import { describeFusedKernels } from './fused-kernels-suite.js';
+
+describeFusedKernels('wasm');
