@@ -60,20 +60,32 @@ export function matmul(
   }
 }
 
-/** Up to 5 rows of a, [rows, depth] → [depth, 5, 4]: each value four times, as it is multiplied. */
+/** Up to 5 rows of a, [rows, depth] → [depth, 5, 4]: each value four times, as it is multiplied. What is missing is 0. */
 function packStrip(to: usize, from: usize, row: usize, step: usize, rows: usize, depth: usize): void {
-  for (let i: usize = 0; i < TILE_ROWS; i++) {
-    let target = to + 16 * i;
-    const end = target + depth * TILE_ROWS * 16;
-    if (i >= rows) {
-      for (; target < end; target += TILE_ROWS * 16) v128.store(target, f32x4.splat(0));
-      continue;
+  const end = to + depth * TILE_ROWS * 16;
+  if (rows < TILE_ROWS) {
+    memory.fill(to, 0, end - to);
+    for (; to < end; to += TILE_ROWS * 16) {
+      for (let i: usize = 0; i < rows; i++) v128.store(to + 16 * i, v128.load_splat<f32>(from + i * row));
+      from += step;
     }
-    let source = from + i * row;
-    for (; target < end; target += TILE_ROWS * 16) {
-      v128.store(target, v128.load_splat<f32>(source));
-      source += step;
-    }
+    return;
+  }
+  let r1 = from + row;
+  let r2 = r1 + row;
+  let r3 = r2 + row;
+  let r4 = r3 + row;
+  for (; to < end; to += TILE_ROWS * 16) {
+    v128.store(to, v128.load_splat<f32>(from));
+    v128.store(to, v128.load_splat<f32>(r1), 16);
+    v128.store(to, v128.load_splat<f32>(r2), 32);
+    v128.store(to, v128.load_splat<f32>(r3), 48);
+    v128.store(to, v128.load_splat<f32>(r4), 64);
+    from += step;
+    r1 += step;
+    r2 += step;
+    r3 += step;
+    r4 += step;
   }
 }
 

@@ -20,7 +20,7 @@ const ENGINES: [EngineName, string, boolean][] = [
   ['wasm', 'AdamW through kernels of wasm', false],
 ];
 
-describe.each(ENGINES)('fused on %s', (engine, title, skipped) =>
+describe.each(ENGINES)('fused on %s', (engine, title, skipped) => {
   describe.skipIf(skipped)(title, () => {
     async function train(steps: number, options = OPTIONS) {
       const { tf, fusedAdamW, readFloats } = await openEngine(engine);
@@ -124,5 +124,5 @@ describe.each(ENGINES)('fused on %s', (engine, title, skipped) =>
       tf.dispose([initial, gradient, before, after]);
       slot.dispose();
     });
-  }),
-);
+  });
+});

@@ -1,3 +1,0 @@
-import { describeFusedKernels } from './fused-kernels-suite.js';
-
-describeFusedKernels('wasm');
