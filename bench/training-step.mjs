@@ -4,7 +4,8 @@
  *   npm run build
  *   node bench/training-step.mjs --policy DIR --cache CACHE [--steps 8] [key=value …]
  *
- * Prints one JSON line: medians over the steps after the first two, the machine's own matmul beside them.
+ * Prints one JSON line: medians over the steps after the first two, the machine's own matmul beside them, and the share of
+ * these steps' time, of all together, that was spent waiting for rows of the cache.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,6 +46,7 @@ const steps = readFileSync(join(out, 'run', 'metrics.jsonl'), 'utf8')
 rmSync(out, { recursive: true });
 
 const median = (name) => steps.map((step) => step[name]).sort((a, b) => a - b)[steps.length >> 1];
+const total = (figure) => steps.reduce((sum, step) => sum + figure(step), 0);
 const {
   hiddenSize: d,
   intermediateSize: f,
@@ -65,6 +67,9 @@ console.log(
     pairsPerSecond: median('pairs/s'),
     tokensPerSecond: median('tokens/s'),
     seconds: Object.fromEntries(phases.map((phase) => [phase, median(`seconds/${phase}`)])),
+    dataShare:
+      total((step) => step['seconds/data']) /
+      total((step) => phases.reduce((sum, phase) => sum + step[`seconds/${phase}`], 0)),
     trunkGflops: (6 * trunkParameters * median('tokens/s')) / 1e9,
     matmulGflops: matmul,
     trunkUtilisation: (6 * trunkParameters * median('tokens/s')) / 1e9 / matmul,

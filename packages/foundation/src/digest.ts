@@ -1,5 +1,6 @@
 /** SHA-256 of bytes, files and values, as lower-case hexadecimal. */
 import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import { explainSystemError } from './errors.js';
 import { openRegularFile } from './regular-file.js';
 
@@ -8,23 +9,40 @@ export function sha256(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
+/** Bytes of a file read at one time for its digest. */
+const PIECE_BYTES = 1 << 18;
+
 /**
  * SHA-256 of a file, read in pieces: memory does not grow with its size.
  * @throws InputError `file-not-found`, `no-permission`, …
  */
 export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
   const { handle } = await openRegularFile(path);
   try {
-    for await (const piece of handle.createReadStream({ highWaterMark: 1 << 20 })) {
-      hash.update(piece as Buffer);
-    }
-  } catch (error) {
-    throw explainSystemError(error, path);
+    return await sha256OfHandle(handle, path);
   } finally {
     await handle.close();
   }
-  return hash.digest('hex');
+}
+
+/**
+ * SHA-256 of an open file from its first byte on, as {@link sha256OfFile}; its place for reading stays as it is.
+ * @param path named in errors.
+ */
+export async function sha256OfHandle(handle: FileHandle, path: string): Promise<string> {
+  const hash = createHash('sha256');
+  // One block for all pieces: memory that is new costs more time than reading into it.
+  const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  try {
+    for (let at = 0; ;) {
+      const { bytesRead } = await handle.read(piece, 0, PIECE_BYTES, at);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(piece.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
 }
 
 /** JSON with sorted keys and no spaces: equal values give equal text. */

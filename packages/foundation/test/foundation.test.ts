@@ -80,6 +80,14 @@ describe('digest', () => {
     expect(await sha256OfFile(path)).toBe(expected);
     await expect(sha256OfFile(`${path}-absent`)).rejects.toMatchObject({ code: 'file-not-found' });
   });
+  it('is the same for a file that is read in several pieces, and for an empty one', async () => {
+    const path = join(await folder(), 'long');
+    for (const length of [0, 1 << 20, (5 << 19) + 3]) {
+      const content = Buffer.alloc(length, 'some words, again and again; ');
+      await writeFile(path, content);
+      expect(await sha256OfFile(path)).toBe(sha256(content));
+    }
+  });
   it('gives equal text for equal values whatever the key order', () => {
     expect(canonicalJson({ b: [1, { d: 1, c: 2 }], a: 0 })).toBe('{"a":0,"b":[1,{"c":2,"d":1}]}');
   });

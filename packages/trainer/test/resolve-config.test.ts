@@ -142,7 +142,7 @@ describe('values that are refused', () => {
     ['shuffle=yes', '"yes"', 'a boolean'],
     ['shuffle=1', '1', 'a boolean'],
     ['loss=hinge', '"hinge"', 'one of sigmoid, ipo'],
-    ['engine=TensorFlow', '"TensorFlow"', 'one of auto, tensorflow, wasm, cpu'],
+    ['engine=TensorFlow', '"TensorFlow"', 'one of auto, tensorflow, webgpu, wasm, cpu'],
     // Not finite.
     ['keep=.nan', 'NaN', 'a number'],
     ['keep=NaN', '"NaN"', 'a number'],

@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
 import { splitRows, type CacheRow } from '@selective-dpo/data';
@@ -115,6 +115,21 @@ describe('a run', () => {
     expect(await figures({})).toEqual(first);
     expect(await figures({ seed: 6 })).not.toEqual(first);
     expect(await figures({ shuffle: false })).not.toEqual(first);
+  });
+
+  it('ends at the step that needs a row which cannot be read, and not while it is read ahead', async () => {
+    const long = await writeRunInputs(80);
+    const shard = join(long.cacheDirectory, 'shards', 'shard-00001.arrow');
+    const bytes = await readFile(shard);
+    bytes[bytes.length >> 1]! ^= 1;
+    await writeFile(shard, bytes);
+    const outDirectory = await newRunFolder();
+    const config = { shuffle: false, maxSteps: 15 };
+    expect(codesOf(await refusalOf(() => runWith(long, { outDirectory, config })))).toEqual([
+      'cache-damaged',
+    ]);
+    // A shard holds 40 pairs, a step takes 4.
+    expect(stepsOf(await linesOf(outDirectory), 'train')).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
   it('has the same number of tensors before and after, and at every step', async () => {

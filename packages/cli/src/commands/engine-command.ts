@@ -1,5 +1,10 @@
 import type { Command } from 'commander';
-import { engineInfo, installTensorflowEngine } from '@selective-dpo/model';
+import {
+  engineInfo,
+  installTensorflowEngine,
+  type AvailableEngine,
+  type MissingEngine,
+} from '@selective-dpo/model';
 import type { CommandContext } from '../command-context.js';
 import { formatBytes, twoColumns } from '../console/format.js';
 import { OptionReader } from '../options.js';
@@ -16,9 +21,7 @@ export function addEngineCommand(program: Command, context: CommandContext): voi
         const info = await engineInfo();
         const rows = info.engines.map((found): [string, string] => [
           found.name,
-          found.available
-            ? `${found.gflops === undefined ? 'not measured' : `${Math.round(found.gflops)} GFLOP/s float32`}, ${found.versions}`
-            : `not available: ${found.problem}${found.hint === undefined ? '' : `; ${found.hint}`}`,
+          found.available ? described(found) : missing(found),
         ]);
         writer.result(info, [
           `${info.cores} cores, ${formatBytes(info.memoryBytes)} of memory; --engine auto takes ${info.auto}`,
@@ -47,4 +50,16 @@ export function addEngineCommand(program: Command, context: CommandContext): voi
         ]);
       }),
     );
+}
+
+function described({ gflops, versions, adapter }: AvailableEngine): string {
+  const speed = gflops === undefined ? 'not measured' : `${Math.round(gflops)} GFLOP/s float32`;
+  const where = adapter === undefined ? '' : ` on ${adapter.name}`;
+  const software =
+    adapter?.software === true ? ' (a software driver, only taken when asked for by name)' : '';
+  return `${speed}, ${versions}${where}${software}`;
+}
+
+function missing({ problem, hint }: MissingEngine): string {
+  return `not available: ${problem}${hint === undefined ? '' : `; ${hint}`}`;
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { readRegularFile } from '@selective-dpo/foundation';
 import { PREFERENCE_LAYOUTS } from '@selective-dpo/data';
+import { ENGINE_CHOICES } from '@selective-dpo/model';
 import {
   DEFAULT_BATCH_TOKENS,
   DEFAULT_ROWS_PER_SHARD,
@@ -29,7 +30,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     .option('--max-prompt-length <n>', 'tokens of the prompt')
     .option('--truncation <mode>', 'keep_start or keep_end', 'keep_start')
     .option('--limit <n>', 'first rows of the file only')
-    .option('--engine <name>', 'auto, tensorflow, wasm or cpu', 'auto')
+    .option('--engine <name>', ENGINE_CHOICES.join(', '), 'auto')
     .option('--precision <name>', 'fp32 or bf16-matmul', 'fp32')
     .option('--batch-tokens <n>', 'tokens computed at one time', String(DEFAULT_BATCH_TOKENS))
     .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
@@ -49,7 +50,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
             maxPromptLength: options.whole('maxPromptLength', '--max-prompt-length', 1),
             truncation: options.oneOf('truncation', '--truncation', ['keep_start', 'keep_end']),
           },
-          engine: options.oneOf('engine', '--engine', ['auto', 'tensorflow', 'wasm', 'cpu']),
+          engine: options.oneOf('engine', '--engine', ENGINE_CHOICES),
           precision: options.oneOf('precision', '--precision', ['fp32', 'bf16-matmul']),
           batchTokens: options.whole('batchTokens', '--batch-tokens', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),

@@ -1,19 +1,22 @@
 /**
- * Reads an Arrow shard in place, one record batch at a time. Its digest must have been checked before, and that its
- * batches can be read to an end (see refuseEndlessArrow); what it decodes to is checked all the same, since a digest proves who wrote a file, not that its writer was sound.
+ * Reads an Arrow shard in place, one record batch at a time. Its digest must have been checked before. A digest proves
+ * which file it is, not that its writer was sound: every length and offset in it is checked against the bytes that are
+ * there, so that reading ends whatever they are.
  */
 import type { FileHandle } from 'node:fs/promises';
-import {
-  RecordBatchReader,
-  type AsyncRecordBatchFileReader,
-  type Data,
-  type RecordBatch,
-  type Schema,
-} from 'apache-arrow';
 import { InputError, explainSystemError } from '@selective-dpo/foundation';
 import { ARROW_SCHEMA } from './arrow-encode.js';
-import { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
+import {
+  ARROW_MAGIC,
+  ARROW_TRAILER_BYTES,
+  readFooter,
+  type ArrowBlock,
+  type ArrowColumn,
+} from './arrow-metadata.js';
+import type { CacheRow } from './cache-row.js';
 import { damagedCache } from './manifest.js';
+import type { ReadMemory } from './read-memory.js';
+import { RecordBatch } from './record-batch.js';
 
 /** What the manifest says of a shard's layout. */
 export interface ShardLayout {
@@ -22,34 +25,47 @@ export interface ShardLayout {
   recordBatchRows: number;
 }
 
+/** Of a footer: what it takes for each record batch, and for everything else at most. */
+const [FOOTER_BLOCK_BYTES, FOOTER_OTHER_BYTES] = [24, 1 << 20];
+/** Read at the end of a file in one go: most footers are in it. */
+const TAIL_BYTES = 4096;
+/** Largest record batch that is read. */
+const MAX_BATCH_BYTES = 1 << 30;
+
 export class ArrowShard {
-  /** Batches are read one after the other: the library's reader keeps its place in a field. */
-  private queue: Promise<unknown> = Promise.resolve();
+  private readonly reading = new Set<Promise<unknown>>();
 
   private constructor(
     private readonly handle: FileHandle,
-    private readonly reader: AsyncRecordBatchFileReader,
+    private readonly blocks: readonly ArrowBlock[],
     private readonly path: string,
     private readonly layout: ShardLayout,
   ) {}
 
   /**
    * Takes over the handle, and closes it when it throws.
+   * @param size of the file, in bytes.
    * @throws InputError `cache-without-token-logps`; `cache-damaged` for other columns or another number of batches.
    */
-  static async open(handle: FileHandle, path: string, layout: ShardLayout): Promise<ArrowShard> {
+  static async open(
+    handle: FileHandle,
+    size: number,
+    path: string,
+    layout: ShardLayout,
+  ): Promise<ArrowShard> {
     try {
-      const reader = await decoding(path, async () => {
-        const made = (await RecordBatchReader.from(handle as never)) as unknown as AsyncRecordBatchFileReader;
-        const opened = await made.open();
-        refuseOtherColumns(opened.schema as Schema | undefined, path);
-        return opened;
-      });
       const batches = Math.ceil(layout.rows / layout.recordBatchRows);
-      if (reader.numRecordBatches !== batches) {
-        throw damagedCache(path, `${reader.numRecordBatches} record batches`, String(batches));
+      const { columns, blocks } = await decoding(path, async () => {
+        const { bytes, begin } = await footerOf(handle, size, batches);
+        const footer = readFooter(bytes);
+        refuseOtherPlaces(footer.blocks, begin);
+        return footer;
+      });
+      refuseOtherColumns(columns, path);
+      if (blocks.length !== batches) {
+        throw damagedCache(path, `${blocks.length} record batches`, String(batches));
       }
-      return new ArrowShard(handle, reader, path, layout);
+      return new ArrowShard(handle, blocks, path, layout);
     } catch (error) {
       await handle.close().catch(() => undefined);
       throw error;
@@ -57,115 +73,133 @@ export class ArrowShard {
   }
 
   /**
-   * The rows of one record batch; their lists are views of the batch's memory.
-   * @throws InputError `cache-damaged`, `cache-row-invalid`.
+   * Reads `count` record batches from number `first` on, of which the shard has as many, at one time: they share their memory.
+   * @throws InputError `cache-damaged`.
    */
-  async rows(batchIndex: number): Promise<CacheRow[]> {
-    const read = this.queue.then(() =>
-      decoding(this.path, async () => this.reader.readRecordBatch(batchIndex)),
-    );
-    this.queue = read.catch(() => undefined);
-    const batch = await read;
-    const expected = Math.min(
-      this.layout.recordBatchRows,
-      this.layout.rows - batchIndex * this.layout.recordBatchRows,
-    );
-    if (batch?.numRows !== expected) {
-      throw damagedCache(
-        this.path,
-        `${batch?.numRows ?? 'no'} rows in record batch ${batchIndex}`,
-        String(expected),
+  recordBatches(first: number, count: number): Promise<RecordBatch[]> {
+    return this.registered(async () => {
+      const blocks = this.blocks.slice(first, first + count);
+      const [{ offset: begin }, last] = [blocks[0]!, blocks.at(-1)!];
+      const bytes = newBytes(endOf(last) - begin);
+      await readInto(bytes, this.handle, begin);
+      return blocks.map((block, i) =>
+        this.recordBatch(first + i, bytes.subarray(block.offset - begin, endOf(block) - begin)),
       );
-    }
-    return decoding(this.path, async () => new BatchDecoder(batch, this.path).rows());
+    });
   }
 
+  /**
+   * Reads one row, of record batch `index` the one at `place`; its lists are copies.
+   * @param memory for the record batch.
+   * @throws InputError `cache-damaged`, `cache-row-invalid`.
+   */
+  row(index: number, place: number, memory: ReadMemory): Promise<CacheRow> {
+    return this.registered(async () => {
+      const block = this.blocks[index]!;
+      const bytes = memory.take(endOf(block) - block.offset);
+      try {
+        await readInto(bytes, this.handle, block.offset);
+        return copyOf(this.recordBatch(index, bytes).row(place));
+      } finally {
+        memory.giveBack(bytes);
+      }
+    });
+  }
+
+  /** Waits for what is being read. */
   async close(): Promise<void> {
-    await this.queue;
+    await Promise.allSettled(this.reading);
     await this.handle.close().catch(() => undefined);
+  }
+
+  private recordBatch(index: number, bytes: Uint8Array<ArrayBuffer>): RecordBatch {
+    const { rows, recordBatchRows } = this.layout;
+    const expected = Math.min(recordBatchRows, rows - index * recordBatchRows);
+    return new RecordBatch(bytes, this.blocks[index]!, expected, this.path);
+  }
+
+  private registered<T>(work: () => Promise<T>): Promise<T> {
+    const read = decoding(this.path, work);
+    this.reading.add(read);
+    const done = () => this.reading.delete(read);
+    read.then(done, done);
+    return read;
   }
 }
 
-/** Takes a record batch apart by its columns. */
-class BatchDecoder {
-  constructor(
-    private readonly batch: RecordBatch,
-    private readonly path: string,
-  ) {}
-
-  rows(): CacheRow[] {
-    const ids = this.lists<Uint8Array>('pair_id');
-    const sourceRows = this.values<Int32Array>('source_row');
-    const promptIds = this.lists<Int32Array>('prompt_ids');
-    const chosenIds = this.lists<Int32Array>('chosen_ids');
-    const rejectedIds = this.lists<Int32Array>('rejected_ids');
-    const chosenRefLogps = this.lists<Float32Array>('chosen_ref_logps');
-    const rejectedRefLogps = this.lists<Float32Array>('rejected_ref_logps');
-    const chosenSums = this.values<Float64Array>('ref_chosen_logps');
-    const rejectedSums = this.values<Float64Array>('ref_rejected_logps');
-    const text = new TextDecoder();
-    return Array.from({ length: this.batch.numRows }, (_, i) => {
-      const row: CacheRow = {
-        pairId: text.decode(ids[i]),
-        sourceRow: sourceRows[i]!,
-        promptIds: promptIds[i]!,
-        chosenIds: chosenIds[i]!,
-        rejectedIds: rejectedIds[i]!,
-        chosenRefLogps: chosenRefLogps[i]!,
-        rejectedRefLogps: rejectedRefLogps[i]!,
-      };
-      checkCacheRow(row, this.path);
-      this.compareSum('ref_chosen_logps', chosenSums[i]!, row, row.chosenRefLogps);
-      this.compareSum('ref_rejected_logps', rejectedSums[i]!, row, row.rejectedRefLogps);
-      return row;
-    });
+/** The footer, and the byte it begins at. */
+async function footerOf(
+  handle: FileHandle,
+  size: number,
+  batches: number,
+): Promise<{ bytes: DataView; begin: number }> {
+  const tail = await readInto(newBytes(Math.min(size, TAIL_BYTES)), handle, Math.max(0, size - TAIL_BYTES));
+  const trailer = tail.length - ARROW_TRAILER_BYTES;
+  if (trailer < 0 || Buffer.from(tail.buffer, trailer + 4).toString('latin1') !== ARROW_MAGIC) {
+    throw new Error('no Arrow file’s end');
   }
-
-  private compareSum(column: string, stored: number, { pairId }: CacheRow, logps: Float32Array): void {
-    const sum = sumLogps(logps);
-    if (stored === sum) return;
-    throw damagedCache(this.path, `${column} ${stored} in pair ${pairId}`, `the sum of its list, ${sum}`);
+  const length = new DataView(tail.buffer).getUint32(trailer, true);
+  const begin = size - ARROW_TRAILER_BYTES - length;
+  if (begin < 0 || length > batches * FOOTER_BLOCK_BYTES + FOOTER_OTHER_BYTES) {
+    throw new Error(`a footer of ${length} bytes`);
   }
+  const held = length <= trailer;
+  const bytes = held
+    ? new DataView(tail.buffer, trailer - length, length)
+    : new DataView((await readInto(newBytes(length), handle, begin)).buffer);
+  return { bytes, begin };
+}
 
-  private column(name: string): Data {
-    const data = this.batch.getChild(name)?.data[0];
-    if (data === undefined || data.length !== this.batch.numRows || data.nullCount > 0) {
-      throw damagedCache(this.path, `column ${name} with values missing`, `${this.batch.numRows} values`);
+function endOf({ offset, metadataBytes, bodyBytes }: ArrowBlock): number {
+  return offset + metadataBytes + bodyBytes;
+}
+
+/** Record batches follow each other, each after the one before it, up to `end`. */
+function refuseOtherPlaces(blocks: readonly ArrowBlock[], end: number): void {
+  let free = ARROW_MAGIC.length;
+  for (const block of blocks) {
+    const { offset, metadataBytes, bodyBytes } = block;
+    const sound = offset >= free && metadataBytes >= 0 && bodyBytes >= 0 && endOf(block) <= end;
+    if (!sound || endOf(block) - offset > MAX_BATCH_BYTES) {
+      throw new Error(`a record batch of ${metadataBytes} and ${bodyBytes} bytes at ${offset}`);
     }
-    return data;
+    free = endOf(block);
   }
+}
 
-  private values<Kind extends Int32Array | Float64Array>(name: string): Kind {
-    const values = this.column(name).values as Kind;
-    if (values.length < this.batch.numRows) {
-      throw damagedCache(this.path, `${values.length} values in ${name}`, String(this.batch.numRows));
-    }
-    return values;
-  }
+function newBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+}
 
-  /** Views of a list column's (or a text column's) elements, once their offsets are known to lie inside it. */
-  private lists<Kind extends Int32Array | Float32Array | Uint8Array>(name: string): Kind[] {
-    const data = this.column(name);
-    const values = (data.children[0] ?? data).values as Kind;
-    const offsets = data.valueOffsets as Int32Array;
-    return Array.from({ length: data.length }, (_, i) => {
-      const [begin, end] = [offsets[i] ?? -1, offsets[i + 1] ?? -1];
-      if (begin < 0 || end < begin || end > values.length) {
-        throw damagedCache(
-          this.path,
-          `offsets ${begin} to ${end} in ${name}`,
-          `a range within ${values.length}`,
-        );
-      }
-      return values.subarray(begin, end) as Kind;
-    });
+/** Fills `bytes` from byte `position` of the file on. */
+async function readInto(
+  bytes: Uint8Array<ArrayBuffer>,
+  handle: FileHandle,
+  position: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < bytes.length;) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, position + at);
+    if (bytesRead === 0) throw new Error(`an end at byte ${position + at}`);
+    at += bytesRead;
   }
+  return bytes;
+}
+
+function copyOf(row: CacheRow): CacheRow {
+  return {
+    pairId: row.pairId,
+    sourceRow: row.sourceRow,
+    promptIds: row.promptIds.slice(),
+    chosenIds: row.chosenIds.slice(),
+    rejectedIds: row.rejectedIds.slice(),
+    chosenRefLogps: row.chosenRefLogps.slice(),
+    rejectedRefLogps: row.rejectedRefLogps.slice(),
+  };
 }
 
 /** Sums alone cannot select tokens: trained on, they would give plain DPO without a word (METHOD.md, trap 1). */
-function refuseOtherColumns(schema: Schema | undefined, file: string): void {
-  const fields = schema?.fields ?? [];
-  const names = fields.map((field) => field.name);
+function refuseOtherColumns(columns: readonly ArrowColumn[], file: string): void {
+  const names = columns.map(({ name }) => name);
   if (names.length > 0 && !(names.includes('chosen_ref_logps') && names.includes('rejected_ref_logps'))) {
     throw new InputError('cache-without-token-logps', 'the cache holds no log-prob of every token', {
       file,
@@ -176,14 +210,12 @@ function refuseOtherColumns(schema: Schema | undefined, file: string): void {
         'score the dataset with sdpo score',
     });
   }
-  const describe = (list: Schema['fields']) =>
-    list.map((field) => `${field.name} ${String(field.type)}`).join(', ');
-  if (describe(fields) !== describe(ARROW_SCHEMA.fields)) {
-    throw damagedCache(file, `columns ${describe(fields)}`, `columns ${describe(ARROW_SCHEMA.fields)}`);
-  }
+  const found = columns.map(({ name, type }) => `${name} ${type}`).join(', ');
+  const expected = ARROW_SCHEMA.fields.map(({ name, type }) => `${name} ${String(type)}`).join(', ');
+  if (found !== expected) throw damagedCache(file, `columns ${found}`, `columns ${expected}`);
 }
 
-/** Failures of the decoder become errors about the file. */
+/** Failures of decoding become errors about the file. */
 async function decoding<T>(path: string, decode: () => Promise<T>): Promise<T> {
   try {
     return await decode();

@@ -2,18 +2,29 @@
  * Reads a finished cache row by row. A shard's digest is checked before anything in it is decoded; then rows are read in
  * place, a small record batch at a time, so memory does not grow with the cache. Reading changes no order.
  */
-import { stat } from 'node:fs/promises';
-import { explainSystemError, openRegularFile } from '@selective-dpo/foundation';
+import type { FileHandle } from 'node:fs/promises';
+import { openRegularFile } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import type { CacheRow } from './cache-row.js';
-import { refuseEndlessArrow } from './foreign-decoding.js';
-import { checkedPath, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
-import { RecordBatchCache } from './record-batch-cache.js';
+import {
+  checkedPath,
+  filesOf,
+  readManifest,
+  refuseOtherDigest,
+  verifiedPath,
+  type CacheManifest,
+} from './manifest.js';
+import { ReadMemory } from './read-memory.js';
+import type { RecordBatch } from './record-batch.js';
 
-/** Bytes of decoded record batches held at one time. */
-const HELD_BYTES = 32 << 20;
+/** Bytes kept for reading single rows. */
+const KEPT_BYTES = 8 << 20;
 /** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
-const SHARDS_OPEN = 64;
+const SHARDS_OPEN = 256;
+/** Bytes that {@link CacheReader.rows} reads at one time in the order of the file, about; at least a record batch. */
+const PIECE_BYTES = 1 << 20;
+/** Reads that it has on their way while a row is in use: pieces in the order of the file, single rows in another. */
+const [PIECES_AHEAD, ROWS_AHEAD] = [1, 8];
 
 export interface CacheReaderOptions {
   /** `lazily` (default): a shard is verified when first touched. `all`: every file before the cache is opened. */
@@ -24,7 +35,7 @@ export class CacheReader {
   /** Index of each shard's first row. */
   private readonly starts: number[] = [];
   private readonly shards = new Map<number, Promise<ArrowShard>>();
-  private readonly batches = new RecordBatchCache(HELD_BYTES);
+  private readonly memory = new ReadMemory(KEPT_BYTES);
   /** Identity, at the time of its check, of each Arrow file that was found right: it is not read through again. */
   private readonly verified = new Map<number, string>();
 
@@ -33,9 +44,9 @@ export class CacheReader {
     readonly manifest: CacheManifest,
   ) {
     let start = 0;
-    for (const shard of manifest.shards) {
+    for (const { rows } of manifest.shards) {
       this.starts.push(start);
-      start += shard.rows;
+      start += rows;
     }
   }
 
@@ -51,7 +62,7 @@ export class CacheReader {
       const shard = arrowFiles.get(file);
       if (verify === 'lazily') await checkedPath(directory, file);
       else if (shard === undefined) await verifiedPath(directory, file);
-      else await reader.verifyArrow(shard);
+      else await (await reader.openShard(shard)).close();
     }
     return reader;
   }
@@ -65,44 +76,70 @@ export class CacheReader {
    * @throws RangeError outside the cache; InputError `cache-damaged`, `cache-row-invalid`.
    */
   async row(index: number): Promise<CacheRow> {
-    if (!Number.isInteger(index) || index < 0 || index >= this.rowCount) {
-      throw new RangeError(`row ${index} of a cache of ${this.rowCount}`);
-    }
-    const shard = this.shardOf(index);
-    const local = index - this.starts[shard]!;
-    const perBatch = this.manifest.recordBatchRows;
-    const batch = Math.floor(local / perBatch);
-    const rows = await this.batches.get(`${shard}/${batch}`, async () =>
-      (await this.shard(shard)).rows(batch),
-    );
-    return copyOf(rows[local % perBatch]!);
+    const { shard, batch, place } = this.placeOf(index);
+    return (await this.shard(shard)).row(batch, place, this.memory);
   }
 
   /**
    * Rows in the order given (of the file by default), from the `start`-th on: a stream can be taken up where it ended.
+   * Rows are read ahead; a failure counts when its row is asked for. Their lists may be views of memory that rows share: to
+   * be read only, and copied by who keeps single rows.
    * @throws as {@link row}.
    */
   async *rows(order?: Uint32Array, start = 0): AsyncGenerator<CacheRow> {
-    const count = order?.length ?? this.rowCount;
-    for (let i = start; i < count; i++) yield await this.row(order?.[i] ?? i);
+    if (order === undefined) {
+      for await (const { batches, place } of readAhead(this.pieces(start), PIECES_AHEAD)) {
+        let first = place;
+        for (const batch of batches) {
+          for (let i = first; i < batch.rows; i++) yield batch.row(i);
+          first = 0;
+        }
+      }
+    } else {
+      yield* readAhead(this.singleRows(order, start), ROWS_AHEAD);
+    }
   }
 
   async close(): Promise<void> {
     const open = [...this.shards.values()];
     this.shards.clear();
-    this.batches.clear();
     for (const shard of open) await (await shard.catch(() => undefined))?.close();
   }
 
-  private shardOf(index: number): number {
-    let low = 0;
-    let high = this.starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.starts[middle]! <= index) low = middle;
+  private *singleRows(order: Uint32Array, start: number): Generator<Promise<CacheRow>> {
+    for (let i = start; i < order.length; i++) yield this.row(order[i]!);
+  }
+
+  /** All rows from the `start`-th on in pieces: some record batches of a shard, and the place of the first row in them. */
+  private *pieces(start: number): Generator<Promise<{ batches: RecordBatch[]; place: number }>> {
+    const { recordBatchRows, shards } = this.manifest;
+    for (let i = start; i < this.rowCount;) {
+      const { shard, batch, place } = this.placeOf(i);
+      const { rows, arrow } = shards[shard]!;
+      const batches = Math.ceil(rows / recordBatchRows);
+      const most = Math.max(1, Math.floor((PIECE_BYTES * batches) / arrow.bytes));
+      const count = Math.min(batches - batch, most);
+      yield this.shard(shard)
+        .then((opened) => opened.recordBatches(batch, count))
+        .then((read) => ({ batches: read, place }));
+      i = this.starts[shard]! + Math.min(rows, (batch + count) * recordBatchRows);
+    }
+  }
+
+  /** @throws RangeError for a row that is not there. */
+  private placeOf(index: number): { shard: number; batch: number; place: number } {
+    if (!Number.isInteger(index) || index < 0 || index >= this.rowCount) {
+      throw new RangeError(`row ${index} of a cache of ${this.rowCount}`);
+    }
+    let shard = 0;
+    for (let high = this.starts.length - 1; shard < high;) {
+      const middle = (shard + high + 1) >> 1;
+      if (this.starts[middle]! <= index) shard = middle;
       else high = middle - 1;
     }
-    return low;
+    const local = index - this.starts[shard]!;
+    const { recordBatchRows } = this.manifest;
+    return { shard, batch: Math.floor(local / recordBatchRows), place: local % recordBatchRows };
   }
 
   private shard(index: number): Promise<ArrowShard> {
@@ -126,45 +163,43 @@ export class CacheReader {
     void shard?.then((file) => file.close()).catch(() => undefined);
   }
 
+  /** The file is read through for its digest, unless that was done and it is the same file still. */
   private async openShard(index: number): Promise<ArrowShard> {
-    const path = await this.verifyArrow(index);
     const { recordBatchRows, shards } = this.manifest;
-    const { handle } = await openRegularFile(path);
-    return ArrowShard.open(handle, path, { rows: shards[index]!.rows, recordBatchRows });
-  }
-
-  /** Path of a shard's Arrow file, read through for its digest unless that was done and it is the same file still. */
-  private async verifyArrow(index: number): Promise<string> {
-    const { arrow } = this.manifest.shards[index]!;
+    const { rows, arrow } = shards[index]!;
     const path = await checkedPath(this.directory, arrow);
-    const identity = await identityOf(path);
-    if (this.verified.get(index) !== identity) {
-      await verifiedPath(this.directory, arrow);
-      await refuseEndlessArrow(path);
-      this.verified.set(index, identity);
+    const { handle, size } = await openRegularFile(path);
+    try {
+      const identity = await identityOf(handle);
+      if (this.verified.get(index) !== identity) {
+        await refuseOtherDigest(handle, path, arrow);
+        this.verified.set(index, identity);
+      }
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error;
     }
-    return path;
+    return ArrowShard.open(handle, size, path, { rows, recordBatchRows });
   }
 }
 
-async function identityOf(path: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
-    return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
-  } catch (error) {
-    throw explainSystemError(error, path);
+/** What the reads give, one after the other; `ahead` of them are on their way while one is in use. */
+async function* readAhead<T>(reads: Iterator<Promise<T>>, ahead: number): AsyncGenerator<T> {
+  const waiting: Promise<T>[] = [];
+  for (;;) {
+    while (waiting.length <= ahead) {
+      const { value, done } = reads.next();
+      if (done === true) break;
+      value.catch(() => undefined);
+      waiting.push(value);
+    }
+    const next = waiting.shift();
+    if (next === undefined) return;
+    yield await next;
   }
 }
 
-/** A view would keep the whole record batch in memory for as long as one row of it is in use. */
-function copyOf(row: CacheRow): CacheRow {
-  return {
-    pairId: row.pairId,
-    sourceRow: row.sourceRow,
-    promptIds: row.promptIds.slice(),
-    chosenIds: row.chosenIds.slice(),
-    rejectedIds: row.rejectedIds.slice(),
-    chosenRefLogps: row.chosenRefLogps.slice(),
-    rejectedRefLogps: row.rejectedRefLogps.slice(),
-  };
+async function identityOf(handle: FileHandle): Promise<string> {
+  const { dev, ino, size, mtimeMs, ctimeMs } = await handle.stat();
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
 }

@@ -13,51 +13,65 @@ const ROUNDING = 1e-4;
 
 const MAX_INT32 = 2 ** 31 - 1;
 
+const MAX_ID_LENGTH = 65_536;
+/** Bytes that an identifier takes at most. */
+export const MAX_ID_BYTES = 4 * MAX_ID_LENGTH;
+
 /**
- * Checks what every stage relies on: a name, a source row that fits an int32, at least one token a list, ids not
+ * Checks what every stage relies on: a name of some length, a source row that fits an int32, at least one token a list, ids not
  * negative, as many log-probs as tokens, each finite and at most 0.
  * @param file named in the error.
  * @throws InputError `cache-row-invalid`.
  */
 export function checkCacheRow(row: CacheRow, file: string): void {
-  const refuse = (field: string, found: string, expected: string): never => {
-    throw new InputError('cache-row-invalid', 'a row of the cache is not sound', {
-      file,
-      row: row.sourceRow,
-      field,
-      found,
-      expected,
-      hint: 'score the dataset again',
-    });
-  };
-  if (row.pairId === '') refuse('pair_id', 'an empty text', 'the pair’s identifier');
-  if (!(Number.isInteger(row.sourceRow) && row.sourceRow >= 0 && row.sourceRow <= MAX_INT32)) {
-    refuse('source_row', String(row.sourceRow), `a whole number from 0 to ${MAX_INT32}`);
+  const { pairId, sourceRow } = row;
+  if (pairId === '') refuse(row, file, 'pair_id', 'an empty text', 'the pair’s identifier');
+  if (pairId.length > MAX_ID_LENGTH) {
+    refuse(row, file, 'pair_id', `${pairId.length} characters`, `at most ${MAX_ID_LENGTH}`);
   }
-  for (const [field, ids] of [
-    ['prompt_ids', row.promptIds],
-    ['chosen_ids', row.chosenIds],
-    ['rejected_ids', row.rejectedIds],
-  ] as const) {
-    if (ids.length === 0) refuse(field, 'no token', 'at least one token');
-    const negative = ids.find((id) => id < 0);
-    if (negative !== undefined) refuse(field, String(negative), 'ids of at least 0');
+  if (!(Number.isInteger(sourceRow) && sourceRow >= 0 && sourceRow <= MAX_INT32)) {
+    refuse(row, file, 'source_row', String(sourceRow), `a whole number from 0 to ${MAX_INT32}`);
   }
-  for (const [field, logps, ids] of [
-    ['chosen_ref_logps', row.chosenRefLogps, row.chosenIds],
-    ['rejected_ref_logps', row.rejectedRefLogps, row.rejectedIds],
-  ] as const) {
-    if (logps.length !== ids.length) refuse(field, `${logps.length} values`, `${ids.length}, one a token`);
-    for (const logp of logps) {
-      if (!(logp <= ROUNDING && logp > -Infinity))
-        refuse(field, String(logp), 'finite log-probs of at most 0');
+  checkIds(row, file, 'prompt_ids', row.promptIds);
+  checkIds(row, file, 'chosen_ids', row.chosenIds);
+  checkIds(row, file, 'rejected_ids', row.rejectedIds);
+  checkLogps(row, file, 'chosen_ref_logps', row.chosenRefLogps, row.chosenIds.length);
+  checkLogps(row, file, 'rejected_ref_logps', row.rejectedRefLogps, row.rejectedIds.length);
+}
+
+// Plain loops, and nothing made for a row that is sound: every row that is read goes through them.
+
+function checkIds(row: CacheRow, file: string, field: string, ids: Int32Array): void {
+  if (ids.length === 0) refuse(row, file, field, 'no token', 'at least one token');
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i]! < 0) refuse(row, file, field, String(ids[i]), 'ids of at least 0');
+  }
+}
+
+function checkLogps(row: CacheRow, file: string, field: string, logps: Float32Array, tokens: number): void {
+  if (logps.length !== tokens) refuse(row, file, field, `${logps.length} values`, `${tokens}, one a token`);
+  for (let i = 0; i < logps.length; i++) {
+    const logp = logps[i]!;
+    if (!(logp <= ROUNDING && logp > -Infinity)) {
+      refuse(row, file, field, String(logp), 'finite log-probs of at most 0');
     }
   }
+}
+
+function refuse(row: CacheRow, file: string, field: string, found: string, expected: string): never {
+  throw new InputError('cache-row-invalid', 'a row of the cache is not sound', {
+    file,
+    row: row.sourceRow,
+    field,
+    found,
+    expected,
+    hint: 'score the dataset again',
+  });
 }
 
 /** Sum of log-probs in float64, in order: TRL's `ref_chosen_logps`. */
 export function sumLogps(logps: Float32Array): number {
   let sum = 0;
-  for (const logp of logps) sum += logp;
+  for (let i = 0; i < logps.length; i++) sum += logps[i]!;
   return sum;
 }

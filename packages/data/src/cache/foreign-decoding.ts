@@ -1,44 +1,28 @@
 /**
- * Decoding files of a cache that somebody else may have made, in the worker thread for columnar files: a digest in a
- * manifest says that a file is the one meant, not that its decoder comes to an end.
+ * Decoding the Parquet files of a cache that somebody else may have made, in the worker thread for columnar files: a digest
+ * in a manifest says that a file is the one meant, not that its decoder comes to an end.
  */
 import { InputError } from '@selective-dpo/foundation';
-import type { ColumnarKind } from '../rows/columnar-protocol.js';
 import { columnarRows } from '../rows/columnar-rows.js';
 import { damagedCache } from './manifest.js';
 
-/** Longest time that opening a shard, or one of its batches or row groups, may take, in milliseconds. */
+/** Longest time that opening a shard, or one of its row groups, may take, in milliseconds. */
 export const SHARD_DEADLINE_MS = 30_000;
 
 /**
- * The rows of a shard as plain values, batch by batch.
+ * The rows of a Parquet shard as plain values, row group by row group.
  * @throws InputError `cache-damaged` for what cannot be decoded, or not in time.
  */
 export async function* decodedRows(
   path: string,
-  kind: ColumnarKind,
   columns: readonly string[],
   deadlineMs: number = SHARD_DEADLINE_MS,
 ): AsyncGenerator<Record<string, unknown>> {
   try {
-    for await (const { value } of columnarRows(path, kind, columns, deadlineMs)) yield value;
+    for await (const { value } of columnarRows(path, 'parquet', columns, deadlineMs)) yield value;
   } catch (error) {
-    if (!(error instanceof InputError && /^(?:arrow|parquet)-unreadable$/.test(error.code))) throw error;
-    const name = kind === 'parquet' ? 'Parquet' : 'Arrow';
-    throw damagedCache(
-      path,
-      `content that is not ${name} (${error.details.found})`,
-      kind === 'parquet' ? 'a Parquet file of a cache' : 'an Arrow file of a cache',
-    );
+    if (!(error instanceof InputError && error.code === 'parquet-unreadable')) throw error;
+    const found = `content that is not Parquet (${error.details.found})`;
+    throw damagedCache(path, found, 'a Parquet file of a cache');
   }
-}
-
-/**
- * Goes once through all record batches of an Arrow file, so that reading them in place is known to end. Of the values
- * one column is taken: the others are checked where they are read.
- * @throws InputError `cache-damaged`.
- */
-export async function refuseEndlessArrow(path: string, deadlineMs?: number): Promise<void> {
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
-  for await (const _ of decodedRows(path, 'arrow-file', ['source_row'], deadlineMs));
 }

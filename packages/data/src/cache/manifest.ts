@@ -2,12 +2,13 @@
  * `manifest.json`: written last, it names every file of the cache with size and SHA-256. It carries its own digest and
  * has exactly one serialisation, so that a single flipped bit in it is seen. A file it does not name does not exist.
  */
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat, realpath, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   InputError,
   canonicalJson,
   explainSystemError,
+  openRegularFile,
   parseShallowJson,
   publishBytes,
   quoteValue,
@@ -15,6 +16,7 @@ import {
   resolveInside,
   sha256,
   sha256OfFile,
+  sha256OfHandle,
 } from '@selective-dpo/foundation';
 import { z } from 'zod';
 import { CACHE_SCHEMA_VERSION, cacheInputsSchema } from './cache-inputs.js';
@@ -195,9 +197,19 @@ export async function checkedPath(directory: string, file: CacheFile): Promise<s
 /** Path of a file whose content has the digest the manifest names. @throws InputError `cache-damaged`. */
 export async function verifiedPath(directory: string, file: CacheFile): Promise<string> {
   const path = await checkedPath(directory, file);
-  const found = await sha256OfFile(path);
-  if (found !== file.sha256) throw damagedCache(path, `SHA-256 ${found}`, `SHA-256 ${file.sha256}`);
+  const { handle } = await openRegularFile(path);
+  try {
+    await refuseOtherDigest(handle, path, file);
+  } finally {
+    await handle.close();
+  }
   return path;
+}
+
+/** Reads an open file through. @throws InputError `cache-damaged` for another digest than the manifest names. */
+export async function refuseOtherDigest(handle: FileHandle, path: string, file: CacheFile): Promise<void> {
+  const found = await sha256OfHandle(handle, path);
+  if (found !== file.sha256) throw damagedCache(path, `SHA-256 ${found}`, `SHA-256 ${file.sha256}`);
 }
 
 /** Name, size and digest of a file of the cache as it is. @throws InputError `file-not-found`, … */

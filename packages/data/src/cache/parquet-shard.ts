@@ -79,7 +79,7 @@ export interface ParquetRow {
  */
 export async function readParquetShard(path: string, most: number): Promise<Partial<ParquetRow>[]> {
   const rows: Partial<ParquetRow>[] = [];
-  for await (const row of decodedRows(path, 'parquet', CACHE_COLUMNS)) {
+  for await (const row of decodedRows(path, CACHE_COLUMNS)) {
     rows.push(row);
     if (rows.length > most) break;
   }

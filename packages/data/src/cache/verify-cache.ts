@@ -11,7 +11,6 @@ import {
 } from '@selective-dpo/foundation';
 import { ArrowShard } from './arrow-shard.js';
 import { sumLogps, type CacheRow } from './cache-row.js';
-import { refuseEndlessArrow } from './foreign-decoding.js';
 import { refuseOtherCounts } from './dropped-file.js';
 import {
   MANIFEST_FILE,
@@ -96,13 +95,14 @@ async function verifyShard(directory: string, shard: CacheShard, recordBatchRows
       `${parquet.length > shard.rows ? 'more' : parquet.length} rows`,
       `${shard.rows} rows`,
     );
-  await refuseEndlessArrow(arrowPath);
-  const { handle } = await openRegularFile(arrowPath);
-  const arrow = await ArrowShard.open(handle, arrowPath, { rows: shard.rows, recordBatchRows });
+  const { handle, size } = await openRegularFile(arrowPath);
+  const arrow = await ArrowShard.open(handle, size, arrowPath, { rows: shard.rows, recordBatchRows });
   try {
     let tokens = 0;
     for (let at = 0; at < shard.rows; at += recordBatchRows) {
-      for (const [i, row] of (await arrow.rows(at / recordBatchRows)).entries()) {
+      const [batch] = await arrow.recordBatches(at / recordBatchRows, 1);
+      for (let i = 0; i < batch!.rows; i++) {
+        const row = batch!.row(i);
         compareRows(row, parquet[at + i]!, parquetPath);
         tokens += row.chosenIds.length + row.rejectedIds.length;
       }

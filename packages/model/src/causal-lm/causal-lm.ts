@@ -30,6 +30,16 @@ import { attentionLayout, disposeLayout, savedTensors } from './shared-prompt-at
 /** What a layer keeps for its backward pass: everything, or its input alone (the rest is computed anew). */
 export type ActivationPolicy = 'keep' | 'recompute';
 
+/** How a training pass spends memory; no value depends on it beyond float32 rounding. */
+export interface PassOptions {
+  /** Default `keep`. */
+  activations?: ActivationPolicy | undefined;
+  /** Rows whose logits are held at one time; default {@link headChunkRows}. */
+  logitRows?: number | undefined;
+  /** Gradients of earlier passes, to which this pass adds its own. Disposed if the pass fails. */
+  gradients?: Gradients | undefined;
+}
+
 /** Seconds spent in each phase of one pass. */
 export interface PhaseSeconds {
   forward: number;
@@ -39,6 +49,12 @@ export interface PhaseSeconds {
 
 /** Gradients by parameter name. The receiver owns the tensors. */
 export type Gradients = Map<string, tf.Tensor>;
+
+/** Disposes all gradients and empties the map. */
+export function disposeGradients(gradients: Gradients): void {
+  for (const gradient of gradients.values()) gradient.dispose();
+  gradients.clear();
+}
 
 type Activation = { input: tf.Tensor2D } | { saved: SavedLayer };
 
@@ -85,7 +101,10 @@ export class CausalLM {
    * Log-prob of every response token given what precedes it, in nats: [sequence][response][token], float32.
    * No gradients; nothing stays on the engine.
    */
-  async logps(sequences: readonly SharedPromptSequence[]): Promise<Float32Array[][]> {
+  async logps(
+    sequences: readonly SharedPromptSequence[],
+    { logitRows }: Pick<PassOptions, 'logitRows'> = {},
+  ): Promise<Float32Array[][]> {
     if (sequences.length === 0) return [];
     const batch = packBatch(sequences);
     const context = this.layerContext(batch);
@@ -103,7 +122,7 @@ export class CausalLM {
           );
           before.dispose();
         }
-        return headLogps(this.finalNorm(x), this.headWeight, batch.targetIds).logps;
+        return headLogps(this.finalNorm(x), this.headWeight, batch.targetIds, logitRows).logps;
       });
       const values = (await logps.data()) as Float32Array;
       logps.dispose();
@@ -117,15 +136,16 @@ export class CausalLM {
    * One forward and one backward pass.
    * @param lossGradient receives the log-probs [sequence][response][token] and returns ∂loss/∂logp in the same
    *   layout; tokens with 0 cost nothing in the head's backward pass. When all are 0 there are no gradients.
+   * @returns gradients: `options.gradients` where that was given.
    */
   async forwardBackward(
     sequences: readonly SharedPromptSequence[],
     lossGradient: (logps: Float32Array[][]) => readonly (readonly Float32Array[])[],
-    policy: ActivationPolicy = 'keep',
+    options: PassOptions = {},
   ): Promise<{ logps: Float32Array[][]; gradients: Gradients; seconds: PhaseSeconds }> {
     const batch = packBatch(sequences);
     const context = this.layerContext(batch);
-    const pass = new BackwardPass(this, batch, context, policy);
+    const pass = new BackwardPass(this, batch, context, options);
     const clock = [performance.now()];
     try {
       pass.forward();
@@ -137,9 +157,12 @@ export class CausalLM {
       const [forward, head, backward] = clock.slice(1).map((at, i) => (at - clock[i]!) / 1000);
       return {
         logps,
-        gradients: pass.takeGradients(),
+        gradients: pass.gradients,
         seconds: { forward: forward!, head: head!, backward: backward! },
       };
+    } catch (error) {
+      disposeGradients(pass.gradients);
+      throw error;
     } finally {
       pass.dispose();
       disposeContext(context);
@@ -176,21 +199,22 @@ export class CausalLM {
   }
 }
 
-/** The tensors of one training pass, all disposed by {@link BackwardPass.dispose} unless taken. */
+/** The tensors of one training pass, all disposed by {@link BackwardPass.dispose} but the gradients. */
 class BackwardPass {
   private activations: Activation[] = [];
   /** [N, D] the last output so far; after the last layer [M, D], the rows that predict a response token. */
   private x: tf.Tensor2D | undefined;
   private readonly headRows: tf.Tensor1D;
   private logSumExp: tf.Tensor1D | undefined;
-  private gradients: Gradients = new Map();
+  readonly gradients: Gradients;
 
   constructor(
     private readonly model: CausalLM,
     private readonly batch: PackedBatch,
     private readonly context: LayerContext,
-    private readonly policy: ActivationPolicy,
+    private readonly options: PassOptions,
   ) {
+    this.gradients = options.gradients ?? new Map();
     this.headRows = ids(batch.headRows);
   }
 
@@ -199,7 +223,7 @@ class BackwardPass {
     for (let i = 0; i < this.model.config.numHiddenLayers; i++) {
       const input: tf.Tensor2D = this.x;
       const parameters = this.model.parameters.layer(i);
-      if (this.policy === 'keep') {
+      if ((this.options.activations ?? 'keep') === 'keep') {
         const { y, saved } = scope(() =>
           decoderLayerForward(input, parameters, this.context, this.rowsOf(i)),
         );
@@ -216,7 +240,7 @@ class BackwardPass {
   async head(): Promise<Float32Array> {
     const x = this.x!;
     const { logps, logSumExp } = scope(() =>
-      headLogps(this.model.finalNorm(x), this.model.headWeight, this.batch.targetIds),
+      headLogps(this.model.finalNorm(x), this.model.headWeight, this.batch.targetIds, this.options.logitRows),
     );
     this.logSumExp = logSumExp;
     const values = (await logps.data()) as Float32Array;
@@ -258,6 +282,7 @@ class BackwardPass {
         batch.targetIds,
         this.logSumExp!,
         coefficients,
+        this.options.logitRows,
       );
       if (head === undefined) return null;
       const rows = tf.gather(this.x!, ids(head.rows));
@@ -301,19 +326,12 @@ class BackwardPass {
     gradient.dispose();
   }
 
-  takeGradients(): Gradients {
-    const taken = this.gradients;
-    this.gradients = new Map();
-    return taken;
-  }
-
   dispose(): void {
     this.activations.forEach(disposeActivation);
     this.activations = [];
     this.x?.dispose();
     this.headRows.dispose();
     this.logSumExp?.dispose();
-    for (const gradient of this.gradients.values()) gradient.dispose();
   }
 }
 

@@ -2,4 +2,5 @@ export * from './packed-batch.js';
 export * from './rotary-embedding.js';
 export * from './parameters.js';
 export * from './head-logps.js';
+export * from './memory-estimate.js';
 export * from './causal-lm.js';

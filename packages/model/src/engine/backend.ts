@@ -39,7 +39,7 @@ export function refuseBf16(name: EngineName, precision: EnginePrecision): void {
 }
 
 /** @throws TypeError if the tensor is not float32. */
-export function floatsOf(tensor: Tensor): Float32Array {
+export async function floatsOf(tensor: Tensor): Promise<Float32Array> {
   if (tensor.dtype !== 'float32') throw new TypeError(`a float32 tensor was expected, found ${tensor.dtype}`);
-  return tensor.dataSync<'float32'>();
+  return tensor.data<'float32'>();
 }

@@ -15,6 +15,6 @@ export async function openCpuEngine(precision: EnginePrecision): Promise<Engine>
     fusedAdamW: undefined,
     describe: () => ({ engine: 'cpu', precision, tfjs: tf.version_core }),
     // The JavaScript backend hands out its own array; a caller may write into what it gets.
-    readFloats: (tensor) => floatsOf(tensor).slice(),
+    readFloats: async (tensor) => (await floatsOf(tensor)).slice(),
   };
 }

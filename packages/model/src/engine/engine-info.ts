@@ -1,10 +1,12 @@
 /** `sdpo engine info`: which engines this machine has, how fast they are, and what to do for more. */
 import { availableParallelism, totalmem } from 'node:os';
 import { InputError } from '@selective-dpo/foundation';
-import { AUTO_ORDER, type EngineName } from './engine.js';
+import { autoOrder, type EngineName } from './engine.js';
 import { measureMatMul, type ProbeResult } from './matmul-probe.js';
 import { installedEngine } from './tensorflow/engine-folder.js';
 import { tensorflowProblem } from './tensorflow/tensorflow-engine.js';
+import { adapterName, isSoftwareAdapter } from './webgpu/adapter.js';
+import { dawnEntry, dawnMissing } from './webgpu/dawn.js';
 
 export interface AvailableEngine {
   name: EngineName;
@@ -15,6 +17,8 @@ export interface AvailableEngine {
   gflops: number | undefined;
   /** The same with precision `bf16-matmul`, where the engine has it. */
   bf16Gflops?: number;
+  /** Of `webgpu`: the GPU, and whether it is a software driver, which `auto` leaves alone. */
+  adapter?: { name: string; software: boolean };
 }
 
 export interface MissingEngine {
@@ -34,11 +38,17 @@ export interface EngineInfo {
 
 /** Measures one engine after the other, each in a process of its own; takes some seconds. */
 export async function engineInfo(): Promise<EngineInfo> {
-  const engines = [await tensorflowInfo(), await simpleInfo('wasm'), await simpleInfo('cpu')];
-  const usable = (name: EngineName): boolean => engines.some((e) => e.name === name && e.available);
+  const engines = [
+    await tensorflowInfo(),
+    await webgpuInfo(),
+    await simpleInfo('wasm'),
+    await simpleInfo('cpu'),
+  ];
+  const usable = (name: EngineName): boolean =>
+    engines.some((e) => e.name === name && e.available && e.adapter?.software !== true);
   return {
     engines,
-    auto: AUTO_ORDER.find(usable) ?? 'cpu',
+    auto: autoOrder(installedEngine()?.receipt.gpu === true).find(usable) ?? 'cpu',
     cores: availableParallelism(),
     memoryBytes: totalmem(),
   };
@@ -57,6 +67,17 @@ async function tensorflowInfo(): Promise<AvailableEngine | MissingEngine> {
     const fp32 = await measureMatMul({ engine, precision: 'fp32', modules });
     const bf16 = await measureMatMul({ engine, precision: 'bf16-matmul', modules });
     return { ...describe(engine, fp32), bf16Gflops: bf16.gflops };
+  });
+}
+
+async function webgpuInfo(): Promise<AvailableEngine | MissingEngine> {
+  return settled('webgpu', async () => {
+    const dawn = dawnEntry();
+    if (dawn === undefined) throw dawnMissing();
+    const result = await measureMatMul({ engine: 'webgpu', precision: 'fp32', dawn });
+    const info = result.adapter!;
+    const adapter = { name: adapterName(info), software: isSoftwareAdapter(info) };
+    return { ...describe('webgpu', result), adapter };
   });
 }
 

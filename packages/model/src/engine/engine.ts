@@ -2,8 +2,14 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { FusedAdamW } from './fused-adamw.js';
 
-/** `tensorflow`: TensorFlow's C library; `wasm`: nothing but npm; `cpu`: plain JavaScript, the tests' oracle. */
-export type EngineName = 'tensorflow' | 'wasm' | 'cpu';
+/**
+ * `tensorflow`: TensorFlow's C library; `webgpu`: GPUs of any maker; `wasm`: nothing but npm; `cpu`: plain JavaScript, the
+ * tests' oracle.
+ */
+export type EngineName = 'tensorflow' | 'webgpu' | 'wasm' | 'cpu';
+
+/** What may be asked for: an engine, or the best one that is there (see {@link autoOrder}). */
+export const ENGINE_CHOICES = ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 
 /**
  * `fp32`: every value and every product in float32. `bf16-matmul`: tensors stay float32, matrix products may round
@@ -12,8 +18,15 @@ export type EngineName = 'tensorflow' | 'wasm' | 'cpu';
  */
 export type EnginePrecision = 'fp32' | 'bf16-matmul';
 
-/** Engines in the order in which `auto` tries them; `cpu` is too slow to be chosen for anybody. */
-export const AUTO_ORDER: readonly EngineName[] = ['tensorflow', 'wasm'];
+/**
+ * Engines in the order in which `auto` tries them. A GPU is faster than any engine on the processor, and CUDA is
+ * faster than WebGPU on the same GPU; `webgpu` counts here only with a real GPU, never with a software driver; `cpu` is
+ * too slow to be chosen for anybody.
+ * @param cuda whether the TensorFlow engine that is installed is the variant for CUDA.
+ */
+export function autoOrder(cuda: boolean): readonly EngineName[] {
+  return cuda ? ['tensorflow', 'webgpu', 'wasm'] : ['webgpu', 'tensorflow', 'wasm'];
+}
 
 export interface Engine {
   readonly name: EngineName;
@@ -33,5 +46,5 @@ export interface Engine {
    * The values of a float32 tensor as a copy that belongs to the caller.
    * @throws TypeError for a tensor of another type.
    */
-  readFloats(tensor: tf.Tensor): Float32Array;
+  readFloats(tensor: tf.Tensor): Promise<Float32Array>;
 }

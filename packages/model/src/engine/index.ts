@@ -10,4 +10,5 @@ export {
   type InstalledEngine,
 } from './tensorflow/engine-folder.js';
 export { tensorflowProblem } from './tensorflow/tensorflow-engine.js';
+export { webgpuProblem } from './webgpu/webgpu-engine.js';
 export * from './engine-info.js';

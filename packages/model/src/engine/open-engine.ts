@@ -1,9 +1,11 @@
 /** Opening an engine by name. tfjs has one current backend a process, so there is one current engine, too. */
 import { InputError, quoteValue } from '@selective-dpo/foundation';
 import { openCpuEngine } from './cpu-engine.js';
-import { AUTO_ORDER, type Engine, type EngineName, type EnginePrecision } from './engine.js';
+import { ENGINE_CHOICES, autoOrder, type Engine, type EngineName, type EnginePrecision } from './engine.js';
+import { installedEngine } from './tensorflow/engine-folder.js';
 import { openTensorflowEngine } from './tensorflow/tensorflow-engine.js';
 import { openWasmEngine } from './wasm/wasm-engine.js';
+import { openRealWebgpuEngine, openWebgpuEngine } from './webgpu/webgpu-engine.js';
 
 export interface OpenEngineOptions {
   /** Default `fp32`. */
@@ -12,6 +14,7 @@ export interface OpenEngineOptions {
 
 const OPENERS: Record<EngineName, (precision: EnginePrecision) => Promise<Engine>> = {
   tensorflow: openTensorflowEngine,
+  webgpu: openWebgpuEngine,
   wasm: openWasmEngine,
   cpu: openCpuEngine,
 };
@@ -19,8 +22,8 @@ const OPENERS: Record<EngineName, (precision: EnginePrecision) => Promise<Engine
 /**
  * Opens an engine and makes it the current one of this process. Tensors made on another engine before remain
  * usable: tfjs moves them when an op needs them.
- * @param name `auto`: `tensorflow` where it is installed and loads, else `wasm`.
- * @throws InputError `engine-unknown`, `engine-precision`, `engine-not-available`.
+ * @param name `auto`: the first of {@link autoOrder} that is there, e.g. `wasm` where nothing was installed.
+ * @throws InputError `engine-unknown`, `engine-precision`, `engine-not-available`, `engine-lost`.
  */
 export async function openEngine(
   name: 'auto' | EngineName,
@@ -32,20 +35,23 @@ export async function openEngine(
     throw new InputError('engine-unknown', 'there is no engine of this name', {
       field: 'engine',
       found: quoteValue(name),
-      expected: 'auto, tensorflow, wasm or cpu',
+      expected: ENGINE_CHOICES.join(', '),
     });
   }
   return OPENERS[name](precision);
 }
 
-/** The first engine of {@link AUTO_ORDER} that is there and starts; any other failure is the caller's to see. */
+/** The first engine of {@link autoOrder} that is there and starts; any other failure is the caller's to see. */
 async function openFirst(precision: EnginePrecision): Promise<Engine> {
-  for (const name of AUTO_ORDER.slice(0, -1)) {
+  const order = autoOrder(installedEngine()?.receipt.gpu === true);
+  // Only tensorflow has other precisions than float32.
+  const able = precision === 'fp32' ? order : order.filter((name) => name !== 'webgpu');
+  for (const name of able.slice(0, -1)) {
     try {
-      return await OPENERS[name](precision);
+      return await (name === 'webgpu' ? openRealWebgpuEngine : OPENERS[name])(precision);
     } catch (error) {
       if (!(error instanceof InputError && error.code === 'engine-not-available')) throw error;
     }
   }
-  return OPENERS[AUTO_ORDER.at(-1)!](precision);
+  return OPENERS[able.at(-1)!](precision);
 }

@@ -3,21 +3,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from '../engine/fused-kernels.js';
 import type { Gradients } from '../causal-lm/index.js';
 
-/** Adds `from` into `into` and takes over its tensors: gradient accumulation over micro-batches. */
-export function accumulateGradients(into: Gradients, from: Gradients): void {
-  for (const [name, gradient] of from) {
-    const before = into.get(name);
-    if (before === undefined) {
-      into.set(name, gradient);
-      continue;
-    }
-    into.set(name, tf.add(before, gradient));
-    before.dispose();
-    gradient.dispose();
-  }
-  from.clear();
-}
-
 /** Euclidean norm over all gradients together; NaN or Infinity where a gradient is not finite. */
 export async function globalNorm(gradients: Gradients): Promise<number> {
   if (gradients.size === 0) return 0;
@@ -37,9 +22,4 @@ export function squaredSum(x: tf.Tensor): tf.Tensor {
 /** The factor that brings a norm down to `maxNorm`, as torch.nn.utils.clip_grad_norm_ computes it; at most 1. */
 export function clipFactor(norm: number, maxNorm: number): number {
   return maxNorm <= 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
-}
-
-export function disposeGradients(gradients: Gradients): void {
-  for (const gradient of gradients.values()) gradient.dispose();
-  gradients.clear();
 }

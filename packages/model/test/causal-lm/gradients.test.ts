@@ -141,8 +141,8 @@ describe('gradients by hand', () => {
     });
 
     it('are the same bits whether activations are kept or computed anew', async () => {
-      const kept = await model.forwardBackward(sequences, unevenWeights, 'keep');
-      const anew = await model.forwardBackward(sequences, unevenWeights, 'recompute');
+      const kept = await model.forwardBackward(sequences, unevenWeights, { activations: 'keep' });
+      const anew = await model.forwardBackward(sequences, unevenWeights, { activations: 'recompute' });
       expect([...kept.gradients.keys()].sort()).toEqual(model.parameters.specs.map((s) => s.name).sort());
       for (const [name, gradient] of kept.gradients) {
         expect(largestDifference(gradient, anew.gradients.get(name)!)).toBe(0);

@@ -17,8 +17,8 @@ afterAll(() => {
 describe('engine info', () => {
   it('measures what is there, and says what to do for what is not', async () => {
     const info = await engineInfo();
-    expect(info.engines.map((engine) => engine.name)).toEqual(['tensorflow', 'wasm', 'cpu']);
-    const [tensorflow, wasm, cpu] = info.engines;
+    expect(info.engines.map((engine) => engine.name)).toEqual(['tensorflow', 'webgpu', 'wasm', 'cpu']);
+    const [tensorflow, webgpu, wasm, cpu] = info.engines;
     expect(tensorflow).toEqual({
       name: 'tensorflow',
       available: false,
@@ -29,7 +29,17 @@ describe('engine info', () => {
     const speeds = [wasm, cpu].map((engine) => (engine!.available ? engine!.gflops! : 0));
     expect(speeds[1]).toBeGreaterThan(0.01);
     expect(speeds[0]).toBeGreaterThan(speeds[1]!);
-    expect(info.auto).toBe('wasm');
+    if (webgpu!.available) {
+      expect(webgpu).toMatchObject({
+        versions: 'tfjs webgpu 4.22.0',
+        adapter: { name: expect.stringMatching(/./) as string },
+      });
+      expect(webgpu!.gflops).toBeGreaterThan(0.01);
+    } else {
+      expect(webgpu!.problem).toMatch(/webgpu|adapter/i);
+      expect(webgpu!.hint).toMatch(/install/);
+    }
+    expect(info.auto).toBe(webgpu!.available && webgpu!.adapter?.software === false ? 'webgpu' : 'wasm');
     expect(info.cores).toBeGreaterThanOrEqual(1);
     expect(info.memoryBytes).toBeGreaterThan(2 ** 28);
   });

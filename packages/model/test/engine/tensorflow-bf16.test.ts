@@ -12,12 +12,12 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('tensorflow with bf16-ma
       tf.randomUniform([256, 256], 0, 1, 'float32', 1),
       tf.randomUniform([256, 256], 0, 1, 'float32', 2),
     ];
-    const product = engine.readFloats(tf.matMul(a as never, b as never));
-    const exact = exactProduct(engine.readFloats(a), engine.readFloats(b), 256);
+    const product = await engine.readFloats(tf.matMul(a as never, b as never));
+    const exact = exactProduct(await engine.readFloats(a), await engine.readFloats(b), 256);
     const error = Math.max(...exact.map((value, i) => Math.abs(product[i]! - value) / value));
     // A bfloat16 has 8 bits: 2⁻⁹ an operand at most, and less on the average of 256.
     expect(error).toBeLessThan(4e-3);
-    expect([...engine.readFloats(tf.mul(tf.scalar(1.001), 1))]).toEqual([Math.fround(1.001)]);
+    expect([...(await engine.readFloats(tf.mul(tf.scalar(1.001), 1)))]).toEqual([Math.fround(1.001)]);
   });
 
   it('is refused by the engines that do not have it', async () => {

@@ -71,11 +71,11 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('the tensorflow engine')
     for (const name of ['tensorflow', 'wasm', 'cpu'] as const) {
       const engine = await openEngine(name);
       const tensor = engine.tf.tensor1d([1, 2]);
-      engine.readFloats(tensor)[0] = 99;
-      expect([...engine.readFloats(tensor)], name).toEqual([1, 2]);
+      (await engine.readFloats(tensor))[0] = 99;
+      expect([...(await engine.readFloats(tensor))], name).toEqual([1, 2]);
       tensor.dispose();
       const integers = engine.tf.tensor1d([1], 'int32');
-      expect(() => engine.readFloats(integers)).toThrow(TypeError);
+      await expect(engine.readFloats(integers)).rejects.toThrow(TypeError);
       integers.dispose();
     }
   });

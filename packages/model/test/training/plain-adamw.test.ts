@@ -17,8 +17,8 @@ describe.each(['wasm', 'cpu'] as const)('AdamW in plain ops on %s', (name) => {
       gradient.dispose();
     }
     const value = slot.value();
-    const theta = readFloats(value);
-    expect([...readFloats(initial)]).toEqual(START);
+    const theta = await readFloats(value);
+    expect([...(await readFloats(initial))]).toEqual(START);
     tf.dispose([initial, value]);
     slot.dispose();
     return { theta, leaked: tf.memory().numTensors - before };

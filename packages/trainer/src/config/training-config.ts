@@ -1,5 +1,6 @@
 /** Every key of a training run: its type, limits, default and meaning. One table serves parsing, errors and help. */
 import { z } from 'zod';
+import { ENGINE_CHOICES } from '@selective-dpo/model';
 import { LOSS_TYPES } from '../loss/preference-loss.js';
 import { LR_SCHEDULES } from '../optimisation/learning-rate.js';
 import { SELECTION_RULES } from '../selection/select-tokens.js';
@@ -55,7 +56,7 @@ export const trainingConfigSchema = z.strictObject({
     .enum(['keep', 'recompute'])
     .default('keep')
     .describe('recompute saves memory for more time; exact either way'),
-  engine: z.enum(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto').describe('kernels'),
+  engine: z.enum(ENGINE_CHOICES).default('auto').describe('kernels'),
   precision: z.enum(['fp32', 'bf16-matmul']).default('fp32').describe('precision of matrix products'),
 });
 

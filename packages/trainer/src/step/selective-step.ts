@@ -4,9 +4,7 @@
  */
 import { mixSeeds } from '@selective-dpo/foundation';
 import {
-  accumulateGradients,
   batchesByTokens,
-  disposeGradients,
   packedLength,
   type ActivationPolicy,
   type CausalLM,
@@ -47,6 +45,8 @@ export interface MicroBatching {
   /** Tokens computed together at most, unless one pair alone is longer. */
   tokens: number;
   activations: ActivationPolicy;
+  /** Rows whose logits are held at one time; default: as the model chooses. */
+  logitRows?: number | undefined;
 }
 
 export interface StepResult {
@@ -70,35 +70,29 @@ export async function selectiveStep(
   const batches = microBatches(pairs, micro);
   const chosenAhead =
     objective.selection.rule === 'batch' && batches.length > 1
-      ? await selectAcross(model, pairs, batches, objective)
+      ? await selectAcross(model, pairs, batches, objective, micro)
       : undefined;
   const outcomes = new Array<PairOutcome>(pairs.length);
   const gradients: Gradients = new Map();
   const seconds: PhaseSeconds = { forward: 0, head: 0, backward: 0 };
-  try {
-    for (const members of batches) {
-      const own = members.map((i) => pairs[i]!);
-      const pass = await model.forwardBackward(
-        own.map(sequenceOf),
-        (logps) => {
-          const inputs = own.map((pair, i) => selectionInput(pair, logps[i]!, objective.seed));
-          const selections = chosenAhead
-            ? members.map((i) => chosenAhead[i]!)
-            : selectTokens(inputs, objective.selection, objective.endsSentence);
-          return members.map((place, i) => {
-            const outcome = outcomeOf(own[i]!, inputs[i]!, selections[i]!, objective, 1 / pairs.length);
-            outcomes[place] = outcome;
-            return [outcome.loss.chosenGradient, outcome.loss.rejectedGradient];
-          });
-        },
-        micro.activations,
-      );
-      accumulateGradients(gradients, pass.gradients);
-      for (const phase of ['forward', 'head', 'backward'] as const) seconds[phase] += pass.seconds[phase];
-    }
-  } catch (error) {
-    disposeGradients(gradients);
-    throw error;
+  for (const members of batches) {
+    const own = members.map((i) => pairs[i]!);
+    const pass = await model.forwardBackward(
+      own.map(sequenceOf),
+      (logps) => {
+        const inputs = own.map((pair, i) => selectionInput(pair, logps[i]!, objective.seed));
+        const selections = chosenAhead
+          ? members.map((i) => chosenAhead[i]!)
+          : selectTokens(inputs, objective.selection, objective.endsSentence);
+        return members.map((place, i) => {
+          const outcome = outcomeOf(own[i]!, inputs[i]!, selections[i]!, objective, 1 / pairs.length);
+          outcomes[place] = outcome;
+          return [outcome.loss.chosenGradient, outcome.loss.rejectedGradient];
+        });
+      },
+      { activations: micro.activations, logitRows: micro.logitRows, gradients },
+    );
+    for (const phase of ['forward', 'head', 'backward'] as const) seconds[phase] += pass.seconds[phase];
   }
   return { outcomes, gradients, seconds, tokens: tokensOf(pairs) };
 }
@@ -111,7 +105,7 @@ export async function evaluateBatch(
   micro: MicroBatching,
 ): Promise<PairOutcome[]> {
   const batches = microBatches(pairs, micro);
-  const inputs = await policyInputs(model, pairs, batches, objective.seed);
+  const inputs = await policyInputs(model, pairs, batches, objective.seed, micro);
   const selections = selectTokens(inputs, objective.selection, objective.endsSentence);
   return pairs.map((pair, i) => outcomeOf(pair, inputs[i]!, selections[i]!, objective, 1));
 }
@@ -122,8 +116,9 @@ async function selectAcross(
   pairs: readonly CachedPair[],
   batches: number[][],
   objective: Objective,
+  micro: MicroBatching,
 ): Promise<PairSelection[]> {
-  const inputs = await policyInputs(model, pairs, batches, objective.seed);
+  const inputs = await policyInputs(model, pairs, batches, objective.seed, micro);
   return selectTokens(inputs, objective.selection, objective.endsSentence);
 }
 
@@ -132,10 +127,12 @@ async function policyInputs(
   pairs: readonly CachedPair[],
   batches: number[][],
   seed: number,
+  micro: MicroBatching,
 ): Promise<SelectionInput[]> {
   const inputs = new Array<SelectionInput>(pairs.length);
   for (const members of batches) {
-    const logps = await model.logps(members.map((i) => sequenceOf(pairs[i]!)));
+    const sequences = members.map((i) => sequenceOf(pairs[i]!));
+    const logps = await model.logps(sequences, { logitRows: micro.logitRows });
     members.forEach((place, i) => (inputs[place] = selectionInput(pairs[place]!, logps[i]!, seed)));
   }
   return inputs;

@@ -74,7 +74,7 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
       tensorflow: binding.TF_Version,
     }),
     // A tensor that no kernel has used yet still is the array it was made from.
-    readFloats: (tensor) => floatsOf(tensor).slice(),
+    readFloats: async (tensor) => (await floatsOf(tensor)).slice(),
   };
 }
 

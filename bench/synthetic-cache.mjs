@@ -1,0 +1,74 @@
+/** A cache of random rows of realistic lengths, written through the project's own writer, for the benches beside it. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CACHE_SCHEMA_VERSION, CacheWriter, DROPPED_FILE } from '@selective-dpo/data';
+import { SeededRandom } from '@selective-dpo/foundation';
+import { Stopwatch } from './stopwatch.mjs';
+
+export const VOCABULARY = 50_000;
+/** Lengths are uniform between half and one and a half of these. */
+const [PROMPT_TOKENS, RESPONSE_TOKENS] = [150, 80];
+export const ROWS_PER_SHARD = 512;
+
+export const SYNTHETIC_INPUTS = {
+  schemaVersion: CACHE_SCHEMA_VERSION,
+  toolVersion: '0.0.0',
+  dataset: { sha256: '0'.repeat(64), bytes: 1, layout: 'preference', limit: null },
+  tokenizer: {
+    tokenizer: '0'.repeat(64),
+    chatTemplate: 'none',
+    chatTemplateNow: null,
+    chatTemplateGiven: false,
+  },
+  limits: { maxLength: 1024, maxPromptLength: null, truncation: 'keep_start' },
+  model: { weightsSha256: '0'.repeat(64), configSha256: '0'.repeat(64) },
+  scorer: { kind: 'synthetic' },
+  rowsPerShard: ROWS_PER_SHARD,
+};
+
+/** The rows of shard `shard` of a cache of `pairs`; equal arguments give equal rows. */
+export function syntheticShard(shard, pairs) {
+  const random = new SeededRandom(shard + 1);
+  const length = (mean) => (mean >> 1) + random.below(mean + 1);
+  const ids = (n) => Int32Array.from({ length: n }, () => random.below(VOCABULARY));
+  const logps = (n) => Float32Array.from({ length: n }, () => 8 * Math.log(1 - random.next() * 0.9));
+  const begin = shard * ROWS_PER_SHARD;
+  return Array.from({ length: Math.min(ROWS_PER_SHARD, pairs - begin) }, (_, i) => {
+    const [prompt, chosen, rejected] = [PROMPT_TOKENS, RESPONSE_TOKENS, RESPONSE_TOKENS].map(length);
+    return {
+      pairId: String(begin + i),
+      sourceRow: begin + i,
+      promptIds: ids(prompt),
+      chosenIds: ids(chosen),
+      rejectedIds: ids(rejected),
+      chosenRefLogps: logps(chosen),
+      rejectedRefLogps: logps(rejected),
+    };
+  });
+}
+
+/**
+ * Writes a cache of `pairs` rows.
+ * @returns seconds, by the clock and of CPU, spent in the writer, making the rows not among them, and the bytes of its shards.
+ */
+export async function writeSyntheticCache(directory, pairs) {
+  const watch = new Stopwatch();
+  const writer = await CacheWriter.open(directory, SYNTHETIC_INPUTS);
+  try {
+    for (let shard = 0; shard * ROWS_PER_SHARD < pairs; shard++) {
+      const rows = syntheticShard(shard, pairs);
+      await watch.time(() => writer.publishShard(rows));
+    }
+    await writeFile(join(directory, DROPPED_FILE), '');
+    const { shards } = await watch.time(() => writer.finish({}));
+    const bytes = (kind) => shards.reduce((sum, shard) => sum + shard[kind].bytes, 0);
+    return {
+      seconds: watch.seconds,
+      cpu: watch.cpu,
+      arrowBytes: bytes('arrow'),
+      parquetBytes: bytes('parquet'),
+    };
+  } finally {
+    await writer.close();
+  }
+}
