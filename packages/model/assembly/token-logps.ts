@@ -37,14 +37,7 @@ function sumOfExp(x: usize, size: usize, top: f32): f64 {
   return sum;
 }
 
-/**
- * Smallest size of a gradient that is kept. Where a pair is learned, c is e^-90 and less; products of such numbers are not
- * normal float32 numbers any more, and those take a processor many times longer. AdamW divides by √v + ε: no parameter
- * can tell.
- */
-const NEGLIGIBLE: f32 = 7.888609052210118e-31;
-
-/** c · (onehot(target) − softmax(logits)) → d: [rows, vocabulary]; 0 where that is less than 2^-100. */
+/** c · (onehot(target) − softmax(logits)) → d: [rows, vocabulary]. */
 export function tokenLogpsGradient(
   rows: usize,
   vocabulary: usize,
@@ -62,21 +55,14 @@ export function tokenLogpsGradient(
     const factor = f32x4.splat(-c);
     let at: usize = 0;
     for (; at + 16 <= bytes; at += 16) {
-      v128.store(d + at, kept(f32x4.mul(exp4(f32x4.sub(v128.load(logits + at), sums)), factor)));
+      v128.store(d + at, f32x4.mul(exp4(f32x4.sub(v128.load(logits + at), sums)), factor));
     }
     for (; at < bytes; at += 4) {
-      const value = f32x4.splat(exp1(load<f32>(logits + at) - sum) * -c);
-      store<f32>(d + at, f32x4.extract_lane(kept(value), 0));
+      store<f32>(d + at, exp1(load<f32>(logits + at) - sum) * -c);
     }
     const target: usize = 4 * <usize>load<i32>(targets + 4 * row);
-    const own = c * (1 - exp1(load<f32>(logits + target) - sum));
-    store<f32>(d + target, f32x4.extract_lane(kept(f32x4.splat(own)), 0));
+    store<f32>(d + target, c * (1 - exp1(load<f32>(logits + target) - sum)));
     logits += bytes;
     d += bytes;
   }
-}
-
-/** x, but 0 where it is negligible. NaN stays. */
-function kept(x: v128): v128 {
-  return v128.andnot(x, f32x4.lt(f32x4.abs(x), f32x4.splat(NEGLIGIBLE)));
 }
