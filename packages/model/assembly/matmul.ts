@@ -12,6 +12,9 @@ const BLOCK_K: usize = 192;
 /** Columns of a packed block of b, which stays in the second cache. */
 const BLOCK_COLUMNS: usize = 512;
 
+/** So few rows do not pay for packing b. */
+const FEW_ROWS: usize = 2;
+
 const STRIP_BYTES: usize = 16 * BLOCK_K * TILE_ROWS;
 const BLOCK_BYTES: usize = 4 * BLOCK_K * BLOCK_COLUMNS;
 
@@ -40,6 +43,10 @@ export function matmul(
   add: bool,
   scratch: usize,
 ): void {
+  if (m <= FEW_ROWS && bColumn === 4 && cColumn === 4) {
+    for (let i: usize = 0; i < m; i++) multiplyRow(n, k, a + i * aRow, aColumn, b, bRow, c + i * cRow, add);
+    return;
+  }
   const strip = scratch;
   const panels = strip + STRIP_BYTES;
   const tile = panels + BLOCK_BYTES;
@@ -57,6 +64,50 @@ export function matmul(
         multiplyStrip(strip, panels, rows, columns, depth, target, cRow, cColumn, add || at > 0, tile);
       }
     }
+  }
+}
+
+/** One row, from b where it lies: a: [k] every `step` bytes, b: [k, n] with rows in one piece, c: [n] in one piece. */
+function multiplyRow(
+  n: usize,
+  k: usize,
+  a: usize,
+  step: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  add: bool,
+): void {
+  const endOfA = a + k * step;
+  let j: usize = 0;
+  for (; j + 16 <= n; j += 16) {
+    const to = c + 4 * j;
+    let s0 = add ? v128.load(to) : f32x4.splat(0);
+    let s1 = add ? v128.load(to, 16) : f32x4.splat(0);
+    let s2 = add ? v128.load(to, 32) : f32x4.splat(0);
+    let s3 = add ? v128.load(to, 48) : f32x4.splat(0);
+    let from = b + 4 * j;
+    for (let at = a; at < endOfA; at += step) {
+      const value = v128.load_splat<f32>(at);
+      s0 = f32x4.add(s0, f32x4.mul(value, v128.load(from)));
+      s1 = f32x4.add(s1, f32x4.mul(value, v128.load(from, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(value, v128.load(from, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(value, v128.load(from, 48)));
+      from += bRow;
+    }
+    v128.store(to, s0);
+    v128.store(to, s1, 16);
+    v128.store(to, s2, 32);
+    v128.store(to, s3, 48);
+  }
+  for (; j < n; j++) {
+    let sum: f32 = add ? load<f32>(c + 4 * j) : 0;
+    let from = b + 4 * j;
+    for (let at = a; at < endOfA; at += step) {
+      sum += load<f32>(at) * load<f32>(from);
+      from += bRow;
+    }
+    store<f32>(c + 4 * j, sum);
   }
 }
 

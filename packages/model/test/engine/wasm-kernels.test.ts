@@ -72,13 +72,16 @@ describe('the wasm engine multiplies like the oracle', () => {
   });
 
   it('gives a row the same bits whatever other rows stand beside it', async () => {
-    const specs = [{ shape: [300, 96] }, { shape: [80, 96] }];
+    const specs = [{ shape: [300, 399] }, { shape: [83, 399] }];
     const run = await runOn('wasm', specs, ([x, weight]) => [
-      tf.slice(tf.matMul(x!, weight!, false, true), [7, 0], [1, 80]),
-      tf.matMul(tf.slice(x!, [7, 0], [1, 96]), weight!, false, true),
+      tf.slice(tf.matMul(x!, weight!, false, true), [7, 0], [1, 83]),
+      tf.matMul(tf.slice(x!, [7, 0], [1, 399]), weight!, false, true),
+      // One row has a way of its own through operands that need not be turned.
+      tf.matMul(tf.slice(x!, [7, 0], [1, 399]), tf.transpose(weight!)),
     ]);
-    const [together, alone] = run.outcomes;
+    const [together, alone, plain] = run.outcomes;
     expect(alone!.values).toEqual(together!.values);
+    expect(plain!.values).toEqual(together!.values);
   });
 
   it('gives the same bits whichever way round the operands lie', async () => {
