@@ -33,7 +33,7 @@ const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**'] },
+  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**', 'packages/*/assembly/**'] },
   js.configs.recommended,
   ...tseslint.configs.strict,
   {

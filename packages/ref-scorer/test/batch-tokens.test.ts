@@ -36,7 +36,7 @@ describe('tokens of a scoring batch', () => {
   });
 
   it('are halved until they fit, never below the longest pair', () => {
-    const [some, least] = [tokens(1.2, 1 << 16), tokens(1.05, 1 << 16)];
+    const [some, least] = [tokens(3, 1 << 16), tokens(1.3, 1 << 16)];
     expect(some).toBeLessThan(1 << 16);
     expect(least).toBeLessThanOrEqual(some);
     expect(least).toBeGreaterThanOrEqual(512);

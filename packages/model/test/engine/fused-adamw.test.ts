@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openEngine, type AdamWHyperparameters } from '../../src/engine/index.js';
+import { openEngine, type AdamWHyperparameters, type EngineName } from '../../src/engine/index.js';
 import { START, adamW, gradientAt } from './adamw-formula.js';
 import { tensorflowSkipped, titled } from './tensorflow-available.js';
 
@@ -15,9 +15,14 @@ function largestGap(values: ArrayLike<number>, expected: number[]): number {
   return Math.max(...expected.map((value, i) => Math.abs(value - values[i]!)));
 }
 
-describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlow kernels'), () => {
+describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through kernels of tensorflow'), () =>
+  testFusedAdamW('tensorflow'),
+);
+describe('AdamW through kernels of wasm', () => testFusedAdamW('wasm'));
+
+function testFusedAdamW(engine: EngineName): void {
   async function train(steps: number, options = OPTIONS) {
-    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const { tf, fusedAdamW, readFloats } = await openEngine(engine);
     const before = tf.memory().numTensors;
     const initial = tf.tensor(START, [4, 6]);
     const slot = fusedAdamW!.slot(initial);
@@ -64,7 +69,7 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
   });
 
   it('scales the gradient as if it had been scaled before', async () => {
-    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const { tf, fusedAdamW, readFloats } = await openEngine(engine);
     const [initial, gradient] = [tf.tensor(START), tf.tensor(START.map((_, i) => gradientAt(1, i)))];
     const halved = tf.mul(gradient, 0.5);
     const [scaled, given, unscaled] = [
@@ -84,7 +89,7 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
   });
 
   it('goes on from given moments as if there had been no break', async () => {
-    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const { tf, fusedAdamW, readFloats } = await openEngine(engine);
     const whole = await train(6);
     const half = await train(3);
     const state = [half.theta, half.m, half.v].map((values) => tf.tensor(values, [4, 6]));
@@ -106,7 +111,7 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
   });
 
   it('hands out values that later updates do not change', async () => {
-    const { tf, fusedAdamW, readFloats } = await openEngine('tensorflow');
+    const { tf, fusedAdamW, readFloats } = await openEngine(engine);
     const [initial, gradient] = [tf.ones([5]), tf.ones([5])];
     const slot = fusedAdamW!.slot(initial);
     const before = slot.value();
@@ -118,4 +123,4 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('AdamW through TensorFlo
     tf.dispose([initial, gradient, before, after]);
     slot.dispose();
   });
-});
+}

@@ -3,6 +3,7 @@ import { SeededRandom } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openEngine } from '../../src/engine/index.js';
 import { generate, sampleToken } from '../../src/generation/index.js';
+import { byLikelihood } from '../../src/generation/sampling.js';
 import type { CausalLM } from '../../src/causal-lm/index.js';
 import { randomModel } from '../causal-lm/random-model.js';
 
@@ -79,5 +80,24 @@ describe('sampleToken', () => {
     near(shares({ topP: 0.7 }), [0, 2 / 3, 1 / 3]);
     near(shares({ temperature: 0.5 }), [0.01 / 0.46, 0.36 / 0.46, 0.09 / 0.46]);
     near(shares({ temperature: 0 }), [0, 1, 0]);
+  });
+});
+
+describe('byLikelihood', () => {
+  it('orders as a comparison of logits does, ties by the lower id', () => {
+    const random = new SeededRandom(3);
+    for (const scale of [1e-40, 1, 3e38]) {
+      const logits = Float32Array.from(
+        { length: 997 },
+        (_, i) => (i % 7 === 0 ? 0 : random.next() - 0.5) * scale,
+      );
+      logits.set([-0, 0, -0, Infinity, -Infinity, logits[10]!], 20);
+      const expected = Int32Array.from(logits.keys()).sort((a, b) => {
+        const [x, y] = [logits[a]!, logits[b]!];
+        return x === y ? a - b : y - x;
+      });
+      expect(byLikelihood(logits)).toEqual(expected);
+      expect(byLikelihood(logits.map((logit) => -logit))).not.toEqual(expected);
+    }
   });
 });

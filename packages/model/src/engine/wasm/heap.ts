@@ -1,4 +1,4 @@
-/** The WebAssembly heap as the replacement kernels use it: typed views, block copies and names for parts of tensors. */
+/** The WebAssembly heap as the replacement kernels use it: typed views and addresses. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 
@@ -9,7 +9,9 @@ export interface KernelCall {
   attrs: NamedAttrMap;
 }
 
+/** A kernel with one output, and one with a list of them. */
 export type Kernel = (call: KernelCall) => TensorInfo;
+export type ListKernel = (call: KernelCall) => TensorInfo[];
 
 /** The parts of the Emscripten module that the replacements use; tfjs's types need a DOM library for them. */
 export interface WasmModule {
@@ -18,11 +20,8 @@ export interface WasmModule {
   /** Returns a byte address, 0 when the heap is full. */
   _malloc(bytes: number): number;
   _free(address: number): void;
-  cwrap(name: string, returns: null, parameters: string[]): unknown;
-  readonly tfjs: {
-    registerTensor(id: number, size: number, address: number): void;
-    disposeData(id: number): void;
-  };
+  /** What the compiled C++ exports; the memory is what another module can import. */
+  readonly asm: { readonly memory: object };
 }
 
 export function moduleOf(backend: BackendWasm): WasmModule {
@@ -48,37 +47,4 @@ export function bytesPerElement(x: TensorInfo): number {
   if (x.dtype === 'float32' || x.dtype === 'int32') return 4;
   if (x.dtype === 'bool') return 1;
   throw new TypeError(`tensors of type ${x.dtype} do not live on the WebAssembly heap`);
-}
-
-/**
- * Numbers under which the C++ side finds a window on memory that belongs to another tensor. They count down from
- * the top of int32, so they never meet tfjs's own, which count up from 1.
- */
-const FIRST_ALIAS = 0x7fffffff;
-
-/**
- * A name for `size` elements at a byte address, as a tensor that C++ kernels can read or write without a copy.
- * Only one alias a slot exists at a time. Forgetting an alias also frees what XNNPACK packed for it: the stock
- * matrix product otherwise keeps a second copy of every right operand for as long as that lives.
- */
-export class HeapAlias {
-  readonly id: number;
-
-  constructor(
-    private readonly backend: BackendWasm,
-    slot: number,
-  ) {
-    this.id = FIRST_ALIAS - slot;
-  }
-
-  /** Runs `use` while the alias names the given part of the heap. */
-  during(address: number, size: number, use: () => void): void {
-    const { tfjs } = moduleOf(this.backend);
-    tfjs.registerTensor(this.id, size, address);
-    try {
-      use();
-    } finally {
-      tfjs.disposeData(this.id);
-    }
-  }
 }

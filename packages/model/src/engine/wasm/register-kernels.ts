@@ -2,10 +2,13 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { getKernel, registerKernel, unregisterKernel, type KernelConfig } from '@tensorflow/tfjs-core';
 import { gatherKernel, sliceKernel } from './block-copy-kernels.js';
-import type { Kernel } from './heap.js';
-import { batchMatMul, setupMatMul } from './matmul-kernel.js';
+import { attentionKernel, attentionGradientKernel } from './attention-kernels.js';
+import type { Kernel, ListKernel } from './heap.js';
+import { rmsNormGradientKernel, rmsNormKernel, swigluGradientKernel, swigluKernel } from './layer-kernels.js';
+import { batchMatMul } from './matmul-kernel.js';
 import { oneHotKernel } from './one-hot-kernel.js';
-import { sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
+import { squaredSumKernel, sumKernel, unsortedSegmentSum } from './row-sum-kernels.js';
+import { tokenLogpsGradientKernel, tokenLogpsKernel } from './token-logps-kernels.js';
 
 let registered = false;
 
@@ -13,13 +16,27 @@ let registered = false;
 export function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
-  replace('BatchMatMul', () => batchMatMul, setupMatMul);
+  replace('BatchMatMul', () => batchMatMul);
   replace('Slice', sliceKernel);
   replace('GatherV2', gatherKernel);
   replace('Sum', sumKernel);
   replace('OneHot', oneHotKernel);
   register({ kernelName: 'UnsortedSegmentSum', kernel: unsortedSegmentSum });
+  for (const [kernelName, kernel] of Object.entries(FUSED)) register({ kernelName, kernel });
 }
+
+/** What model code looks for by name: see engine/fused-kernels.ts. */
+const FUSED: Record<string, ListKernel> = {
+  SdpoRmsNorm: rmsNormKernel,
+  SdpoRmsNormGradient: rmsNormGradientKernel,
+  SdpoSwiglu: swigluKernel,
+  SdpoSwigluGradient: swigluGradientKernel,
+  SdpoAttention: attentionKernel,
+  SdpoAttentionGradient: attentionGradientKernel,
+  SdpoSquaredSum: squaredSumKernel,
+  SdpoTokenLogps: tokenLogpsKernel,
+  SdpoTokenLogpsGradient: tokenLogpsGradientKernel,
+};
 
 /** Puts a kernel in the place of tfjs's own, which it may fall back to. */
 function replace(
@@ -35,7 +52,7 @@ function replace(
 
 function register(config: {
   kernelName: string;
-  kernel: Kernel;
+  kernel: Kernel | ListKernel;
   setupFunc?: KernelConfig['setupFunc'] | undefined;
 }): void {
   registerKernel({

@@ -1,6 +1,7 @@
 /** Sums of rows for the WebAssembly backend: UnsortedSegmentSum, which it lacks, and Sum over leading axes. */
 import { util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { floatView, sizeOf, type Kernel, type KernelCall } from './heap.js';
+import { addressOf, floatView, sizeOf, type Kernel, type KernelCall, type ListKernel } from './heap.js';
+import { kernelModule } from './kernel-module.js';
 
 /**
  * Sums of the rows of x by segment: x [N, …], segmentIds [N] → [numSegments, …]. The gradient of gather. Rows are added
@@ -50,3 +51,12 @@ function sumOfRows({ inputs, backend }: KernelCall, axes: number): TensorInfo {
   floatView(backend, out).set(sums);
   return out;
 }
+
+/** Σ x² → a scalar, summed in float64. */
+export const squaredSumKernel: ListKernel = ({ inputs, backend }) => {
+  const x = inputs['x']!;
+  const out = backend.makeOutput([], 'float32');
+  const { kernels } = kernelModule(backend);
+  kernels.squaredSum(sizeOf(x.shape), addressOf(backend, x), addressOf(backend, out));
+  return [out];
+};

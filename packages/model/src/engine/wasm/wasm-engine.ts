@@ -10,12 +10,13 @@ import type { Engine, EnginePrecision } from '../engine.js';
 import { tf } from '../tfjs-setup.js';
 import { guardAllocations } from './memory-guard.js';
 import { registerWasmKernels } from './register-kernels.js';
+import { wasmAdamW } from './wasm-adamw.js';
 
 /** WebAssembly memory ends at 4 GiB; the rest is left for the module itself and for gaps between tensors. */
 const MEMORY_LIMIT_BYTES = 3.5 * 2 ** 30;
 
 /** Raised when a replacement kernel changes so that computed values may differ. */
-const KERNELS = 'selective-dpo-1';
+const KERNELS = 'selective-dpo-2';
 
 let prepared = false;
 
@@ -24,14 +25,15 @@ export async function openWasmEngine(precision: EnginePrecision): Promise<Engine
   refuseBf16('wasm', precision);
   prepare();
   await useBackend('wasm');
-  guardAllocations(tf.backend() as BackendWasm);
+  const backend = tf.backend() as BackendWasm;
+  guardAllocations(backend);
   return {
     name: 'wasm',
     precision,
     tf,
     memoryLimitBytes: MEMORY_LIMIT_BYTES,
     processBytes: 2 ** 28,
-    fusedAdamW: undefined,
+    fusedAdamW: wasmAdamW(backend),
     describe: () => ({
       engine: 'wasm',
       precision,

@@ -1,0 +1,70 @@
+/** AdamW as one pass over parameter, moments and gradient on the WebAssembly heap (packages/model/assembly/adamw.ts). */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import type { AdamWHyperparameters, FusedAdamW, FusedAdamWSlot } from '../fused-adamw.js';
+import { addressOf } from './heap.js';
+import { kernelModule } from './kernel-module.js';
+
+/** The fused optimiser of an open wasm engine. */
+export function wasmAdamW(backend: BackendWasm): FusedAdamW {
+  return {
+    slot: (value, moments) => {
+      const [expAvg, expAvgSq] = [moments?.expAvg, moments?.expAvgSq].map((moment) =>
+        moment === undefined ? tf.zerosLike(value) : tf.clone(moment),
+      ) as [tf.Tensor, tf.Tensor];
+      return new HeapSlot(backend, tf.keep(tf.clone(value)), tf.keep(expAvg), tf.keep(expAvgSq));
+    },
+  };
+}
+
+class HeapSlot implements FusedAdamWSlot {
+  constructor(
+    private readonly backend: BackendWasm,
+    private parameter: tf.Tensor,
+    private expAvg: tf.Tensor,
+    private expAvgSq: tf.Tensor,
+  ) {}
+
+  update(step: number, gradient: tf.Tensor, options: AdamWHyperparameters): void {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, gradientScale = 1 } = options;
+    this.parameter = this.unshared(this.parameter);
+    this.expAvg = this.unshared(this.expAvg);
+    this.expAvgSq = this.unshared(this.expAvgSq);
+    const tensors = [this.parameter, this.expAvg, this.expAvgSq, gradient];
+    const numbers = [
+      gradientScale,
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      1 - learningRate * weightDecay,
+      learningRate / (1 - beta1 ** step),
+      Math.sqrt(1 - beta2 ** step),
+      epsilon,
+    ];
+    const addresses = tensors.map((tensor) => addressOf(this.backend, tensor));
+    kernelModule(this.backend).kernels.adamW(gradient.size, ...addresses, ...numbers);
+  }
+
+  /** The tensor itself where nothing else stands on its memory, else a copy in its place. */
+  private unshared(tensor: tf.Tensor): tf.Tensor {
+    if (this.backend.refCount(tensor.dataId) === 1) return tensor;
+    const info = this.backend.makeOutput(tensor.shape, 'float32');
+    const copy = tf.keep(tf.engine().makeTensorFromTensorInfo(info));
+    this.backend.typedArrayFromHeap(copy).set(this.backend.typedArrayFromHeap(tensor));
+    tensor.dispose();
+    return copy;
+  }
+
+  value(): tf.Tensor {
+    return tf.clone(this.parameter);
+  }
+
+  moments(): { expAvg: tf.Tensor; expAvgSq: tf.Tensor } {
+    return { expAvg: tf.clone(this.expAvg), expAvgSq: tf.clone(this.expAvgSq) };
+  }
+
+  dispose(): void {
+    tf.dispose([this.parameter, this.expAvg, this.expAvgSq]);
+  }
+}
