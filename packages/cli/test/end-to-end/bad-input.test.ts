@@ -167,6 +167,24 @@ describe('bad input ends with one line and exit code 2', () => {
     expectRefusal(await sdpo(['cache', 'verify', POLICY]), ['no reference cache']);
   });
 
+  it('a memory limit that is no size, or too small, with the figures', async () => {
+    const out = join(await freshFolder(), 'out');
+    const limited = (limit: string) =>
+      sdpo(['score', '--model', POLICY, '--data', DATA, '--out', out, ...SMALL, '--memory-limit', limit]);
+    expectRefusal(await limited('lots'), ['--memory-limit', '"lots"', '16GiB']);
+    expectRefusal(await limited('100MiB'), ['--memory-limit', '100 MiB', 'at least', 'the process']);
+    expect(await readdir(out).catch(() => [])).toEqual([]);
+    expectRefusal(await train(POLICY, cache, 'memoryLimit=16'), ['memoryLimit', '16', 'GiB']);
+    expectRefusal(await train(POLICY, cache, '--memory-limit', '100MiB'), [
+      'memoryLimit',
+      '100MiB',
+      'at least',
+    ]);
+    const { code, stderr } = await train(POLICY, cache, '--memory-limit', '1GiB');
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain('memory limit 1GiB: activations kept');
+  });
+
   it('a template that is no file, and an output folder inside the cache', async () => {
     const template = await sdpo([
       ...['score', '--model', POLICY, '--data', DATA, '--out', join(await freshFolder(), 'x')],

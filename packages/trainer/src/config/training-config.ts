@@ -57,7 +57,7 @@ export const trainingConfigSchema = z.strictObject({
     .enum(['keep', 'recompute'])
     .default('keep')
     .describe('recompute saves memory for more time; exact either way'),
-  memoryLimit: z
+  memoryLimit: z.coerce
     .string()
     .refine((text) => text === 'none' || parseByteSize(text) !== undefined, `none, or ${BYTE_SIZE_EXPECTED}`)
     .default('none')
