@@ -180,9 +180,9 @@ describe('bad input ends with one line and exit code 2', () => {
       '100MiB',
       'at least',
     ]);
-    const { code, stderr } = await train(POLICY, cache, '--memory-limit', '1GiB');
+    const { code, stdout, stderr } = await train(POLICY, cache, '--memory-limit', '1GiB');
     expect(code, stderr).toBe(0);
-    expect(stderr).toContain('memory limit 1GiB: activations kept');
+    expect(stdout).toContain('memory limit 1GiB: activations kept');
   });
 
   it('a template that is no file, and an output folder inside the cache', async () => {
