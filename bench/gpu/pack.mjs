@@ -7,18 +7,9 @@
  * There: tar xzf selective-dpo-gpu.tar.gz && sh selective-dpo-gpu/bench/gpu/run.sh
  */
 import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -108,19 +99,6 @@ if (values['tensorflow-cuda']) {
 }
 writeFileSync(join(target, 'packed.txt'), `${run('git', 'describe', '--always', '--dirty')}`);
 const archive = resolve(values.out);
-execFileSync('tar', [
-  '-C',
-  dirname(target),
-  '--use-compress-program=gzip -9',
-  '-cf',
-  archive,
-  basename(target),
-]);
-for (const name of readdirSync(target))
-  console.log(
-    run('du', '-sh', join(target, name))
-      .replace(staging + sep, '')
-      .trim(),
-  );
+run('tar', '-C', staging, '--use-compress-program=gzip -9', '-cf', archive, basename(target));
 rmSync(staging, { recursive: true });
 console.log(`${archive}: ${(statSync(archive).size / 2 ** 20).toFixed(1)} MiB`);

@@ -34,10 +34,10 @@ function* candidates(folder) {
   }
 }
 
-const VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'];
-
 function useDriver(file) {
-  if (file !== undefined) for (const name of VARIABLES) process.env[name] = file;
+  delete process.env.VK_DRIVER_FILES;
+  delete process.env.VK_ICD_FILENAMES;
+  if (file !== undefined) Object.assign(process.env, { VK_DRIVER_FILES: file, VK_ICD_FILENAMES: file });
 }
 
 /** A real GPU before a software driver before none. */
@@ -52,7 +52,7 @@ export async function findDriver(folder) {
   const attempts = [];
   let best;
   for (const file of candidates(folder)) {
-    useDriver(file);
+    if (file !== undefined) useDriver(file);
     const info = await engineInfo();
     const { adapter, problem } = info.engines.find(({ name }) => name === 'webgpu');
     const attempt = { driver: file, adapter, problem };
@@ -60,8 +60,6 @@ export async function findDriver(folder) {
     if (best === undefined || rank(attempt) > rank(best)) best = { ...attempt, info };
     if (rank(best) === 2) break;
   }
-  if (attempts.length > 1 && best.driver === undefined)
-    for (const name of VARIABLES) delete process.env[name];
-  useDriver(best.driver);
+  if (attempts.length > 1) useDriver(best.driver);
   return { ...best, attempts };
 }
