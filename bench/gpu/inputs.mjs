@@ -3,7 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CacheReader, CacheWriter, DROPPED_FILE, loadPairTokenizer } from '@selective-dpo/data';
-import { SYNTHETIC_INPUTS, syntheticShard } from '../synthetic-cache.mjs';
+import { SYNTHETIC_INPUTS, VOCABULARY, syntheticShard } from '../synthetic-cache.mjs';
+
+/** What a model of random weights gives about any token: losses then are near ln 2, and no gradient vanishes. */
+const evenLogps = (ids) => new Float32Array(ids.length).fill(-Math.log(VOCABULARY));
 
 /** A cache of `pairs` (at most a shard) random rows that a policy with this tokenizer takes. */
 export async function writeRandomCache(directory, pairs, tokenizerDirectory) {
@@ -15,7 +18,12 @@ export async function writeRandomCache(directory, pairs, tokenizerDirectory) {
   };
   const writer = await CacheWriter.open(directory, { ...SYNTHETIC_INPUTS, tokenizer });
   try {
-    await writer.publishShard(syntheticShard(0, pairs));
+    const rows = syntheticShard(0, pairs).map((row) => ({
+      ...row,
+      chosenRefLogps: evenLogps(row.chosenIds),
+      rejectedRefLogps: evenLogps(row.rejectedIds),
+    }));
+    await writer.publishShard(rows);
     await writeFile(join(directory, DROPPED_FILE), '');
     await writer.finish({});
   } finally {
