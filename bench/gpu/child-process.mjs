@@ -4,7 +4,6 @@ import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
-const LAST_LINES = 15;
 
 /** Asks nvidia-smi; undefined where there is none. */
 export async function askNvidia(fields) {
@@ -19,9 +18,9 @@ const lastJson = (text) => (text.trim() === '' ? {} : JSON.parse(text.trim().spl
 
 /**
  * The JSON of the last line that `program` prints, and `deviceMb`, the most memory that the whole GPU had in use meanwhile, where
- * nvidia-smi says so; and `error`, the last lines of what went wrong, if it did.
+ * nvidia-smi says so; and `error`, the last `lines` of what went wrong, if it did.
  */
-export async function runForJson(program, args, { seconds, env = {} }) {
+export async function runForJson(program, args, { seconds, env = {}, lines = 15 }) {
   let deviceMb;
   let running = true;
   const watch = async () => {
@@ -43,7 +42,7 @@ export async function runForJson(program, args, { seconds, env = {} }) {
     return { ...lastJson(stdout), deviceMb };
   } catch (error) {
     const late = error.killed ? `ended after ${seconds} s\n` : '';
-    const words = (error.stderr || error.message).trim().split('\n').slice(-LAST_LINES).join('\n');
+    const words = (error.stderr || error.message).trim().split('\n').slice(-lines).join('\n');
     return { ...lastJson(error.stdout ?? ''), deviceMb, error: late + words };
   } finally {
     running = false;

@@ -67,8 +67,8 @@ function packedCommit() {
   }
 }
 
-const runEngine = (job, env) =>
-  runForJson(process.execPath, [here('engine-run.mjs'), JSON.stringify(job)], { seconds, env });
+const runEngine = (job, more) =>
+  runForJson(process.execPath, [here('engine-run.mjs'), JSON.stringify(job)], { seconds, ...more });
 
 function runTorch({ policy, pairsFile, batch, steps, learningRate }, ...more) {
   if (!results.torch) return undefined;
@@ -91,7 +91,7 @@ async function findEngines() {
   results.matmul = info.engines;
   results.adapter = adapter;
   results.softwareDriver = adapter?.software === true;
-  if (adapter === undefined) await traceLoader();
+  if (adapter === undefined) await traceLoader(attempts.at(-1).driver);
   const asked = options.engines?.split(',') ?? [
     'webgpu',
     ...(installedEngine()?.receipt.gpu ? ['tensorflow'] : []),
@@ -115,10 +115,10 @@ async function findEngines() {
   console.log(torch.error === undefined ? `torch ${torch.version}, CUDA ${torch.cuda}` : 'no torch: skipped');
 }
 
-/** What the Vulkan loader says when it finds nothing. */
-async function traceLoader() {
-  const trace = await runEngine({ engine: 'webgpu' }, { VK_LOADER_DEBUG: 'error,warn,driver' });
-  results.loaderTrace = trace.error;
+/** What the Vulkan loader says when it finds nothing, with the driver that was tried last. */
+async function traceLoader(driver) {
+  const env = { VK_LOADER_DEBUG: 'error,warn,driver', ...(driver && { VK_DRIVER_FILES: driver }) };
+  results.loaderTrace = (await runEngine({ engine: 'webgpu' }, { env, lines: 200 })).error;
 }
 
 /** A demo model of 352,128 parameters on the demo's own pairs; its reference is scored by wasm, here. */
@@ -135,7 +135,7 @@ async function correctness() {
   const runs = {};
   for (const engine of ['wasm', ...results.engines]) {
     // TensorFlow lets CUDA round products of float32 to TF32.
-    const run = await runEngine({ ...job, engine }, { NVIDIA_TF32_OVERRIDE: '0' });
+    const run = await runEngine({ ...job, engine }, { env: { NVIDIA_TF32_OVERRIDE: '0' } });
     if (isWhole(`small model on ${engine}`, run)) runs[engine] = run;
   }
   const torch = await runTorch({ ...job, pairsFile }, '--values');
