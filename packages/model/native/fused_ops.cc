@@ -301,7 +301,7 @@ class AdamWOp : public OpKernel {
 // Segments follow each other from row 0 on, a prompt before its responses; returns where sequences begin, or nothing.
 std::vector<int32_t> sequences_of(const Tensor& segments, int64_t rows) {
   std::vector<int32_t> first;
-  if (segments.dims() != 2 || segments.dim_size(1) != 4) return {};
+  if (segments.dims() != 2 || segments.dim_size(0) == 0 || segments.dim_size(1) != 4) return {};
   const int32_t* at = segments.flat<int32_t>().data();
   int64_t next = 0, prompt = 0, prompt_rows = 0;
   for (int32_t s = 0; s < segments.dim_size(0); s++, at += 4) {

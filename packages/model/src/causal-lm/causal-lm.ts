@@ -143,9 +143,13 @@ export class CausalLM {
     lossGradient: (logps: Float32Array[][]) => readonly (readonly Float32Array[])[],
     options: PassOptions = {},
   ): Promise<{ logps: Float32Array[][]; gradients: Gradients; seconds: PhaseSeconds }> {
-    const batch = packBatch(sequences);
+    const given = options.gradients ?? new Map<string, tf.Tensor>();
+    if (sequences.length === 0) {
+      return { logps: [], gradients: given, seconds: { forward: 0, head: 0, backward: 0 } };
+    }
+    const batch = packOrDispose(sequences, given);
     const context = this.layerContext(batch);
-    const pass = new BackwardPass(this, batch, context, options);
+    const pass = new BackwardPass(this, batch, context, { ...options, gradients: given });
     const clock = [performance.now()];
     try {
       pass.forward();
@@ -196,6 +200,16 @@ export class CausalLM {
   /** Of the last layer only the rows that predict a response token are computed to the end. */
   isLast(layer: number): boolean {
     return layer === this.config.numHiddenLayers - 1;
+  }
+}
+
+/** {@link packBatch}; gradients of earlier passes do not outlive its refusal. */
+function packOrDispose(sequences: readonly SharedPromptSequence[], gradients: Gradients): PackedBatch {
+  try {
+    return packBatch(sequences);
+  } catch (error) {
+    disposeGradients(gradients);
+    throw error;
   }
 }
 

@@ -50,9 +50,11 @@ export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDeman
   const layer = keptByLayer(config, size);
   const kept = size.activations === 'keep' ? layer * numHiddenLayers : d * numHiddenLayers + layer;
   const logits = size.logitRows * vocabSize * (size.fused ? 2 : 4);
-  // While gradients by the embedding are added there are two more of its size.
-  const sums = 2 * vocabSize * d;
-  const layerWork = size.tokens * workOfLayer(config, size);
+  // While gradients by the embedding or the head are added there are three of their size beside the one that stays.
+  const sums = 3 * vocabSize * d;
+  // A layer's own gradients stand beside the sums that they are added to.
+  const layerGradients = (2 * (parameters - vocabSize * d)) / numHiddenLayers;
+  const layerWork = size.tokens * workOfLayer(config, size) + layerGradients;
   return demand(4 * parameters, size.tokens * kept, Math.max(logits + sums, layerWork, sums));
 }
 

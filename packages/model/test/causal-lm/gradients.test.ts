@@ -161,6 +161,14 @@ describe('gradients by hand', () => {
       expect(tf.memory().numTensors).toBe(before);
       await model.logps(sequences);
       expect(tf.memory().numTensors).toBe(before);
+      const { gradients: given } = await model.forwardBackward(sequences, unevenWeights);
+      const wrong = [{ prompt: new Int32Array(0), responses: [] }];
+      await expect(model.forwardBackward(wrong, unevenWeights, { gradients: given })).rejects.toThrow(
+        'prompt',
+      );
+      expect(tf.memory().numTensors).toBe(before);
+      const nothing = await model.forwardBackward([], unevenWeights);
+      expect([nothing.logps.length, nothing.gradients.size]).toEqual([0, 0]);
     });
   });
 

@@ -45,6 +45,19 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('numbers that are none, 
       ),
   };
 
+  it('no segments at all are refused', async () => {
+    await openEngine('tensorflow');
+    tf.tidy(() => {
+      const inputs = {
+        ...{ joint: tf.zeros([4, 24]), cos: tf.zeros([4, 1, 4]), sin: tf.zeros([4, 1, 4]) },
+        segments: tf.zeros([0, 4], 'int32'),
+      };
+      expect(() => runFused('SdpoAttention', inputs, { heads: 1, kvHeads: 1, headDim: 8 })).toThrow(
+        'do not fit',
+      );
+    });
+  });
+
   it.each(Object.keys(kernels))('%s hands NaN on, and gives numbers for numbers', async (name) => {
     expect(await isNoticed(kernels[name]!, NaN)).toBe(true);
     expect(await isNoticed(kernels[name]!, 2)).toBe(false);

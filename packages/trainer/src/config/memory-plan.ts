@@ -51,7 +51,7 @@ export function planMemory(
     if (demand.total <= room) return planOf(config, size, engine.processBytes + demand.total);
     if (least === undefined || demand.total < least.demand.total) least = { size, demand };
   }
-  throw tooSmall(config, engine.processBytes, least!);
+  throw tooSmall(config, engine, limit, least!);
 }
 
 /** No limit: the configuration is taken as it is. */
@@ -108,18 +108,24 @@ export function describePlan(
 
 function tooSmall(
   config: Settings,
-  processBytes: number,
+  { processBytes, memoryLimitBytes = Infinity }: Pick<Engine, 'processBytes' | 'memoryLimitBytes'>,
+  limit: number,
   { size, demand }: { size: PassSize; demand: MemoryDemand },
 ): InputError {
+  const ownLimit = memoryLimitBytes < limit - processBytes;
   return new InputError('memory-limit', 'training does not fit into the memory allowed', {
     field: 'memoryLimit',
-    found: config.memoryLimit,
+    found: ownLimit
+      ? `${formatByteSize(memoryLimitBytes)} for all tensors, the engine's own limit`
+      : config.memoryLimit,
     expected:
       `at least ${formatByteSize(processBytes + demand.total)}: the process ${formatByteSize(processBytes)}, weights, ` +
       `gradients and moments ${formatByteSize(demand.state)}, activations ${formatByteSize(demand.activations)}, one layer or ` +
       `chunk of logits at work ${formatByteSize(demand.work)}, with activations computed anew and ${size.tokens} tokens ` +
       'at a time, the longest pair',
-    hint: 'allow more, score with a smaller --max-length, or train a smaller policy',
+    hint: ownLimit
+      ? 'use the tensorflow engine, score with a smaller --max-length, or train a smaller policy'
+      : 'allow more, score with a smaller --max-length, or train a smaller policy',
   });
 }
 

@@ -52,7 +52,8 @@ export class KernelModule {
     if (bytes > this.scratchBytes) {
       const heap = moduleOf(this.backend);
       if (this.scratchAt !== 0) heap._free(this.scratchAt);
-      this.scratchBytes = 0;
+      // Forgotten before the next allocation, which may fail: an address must not be freed twice.
+      this.scratchAt = this.scratchBytes = 0;
       this.scratchAt = heap._malloc(bytes + 16);
       this.scratchBytes = bytes;
     }
