@@ -10,15 +10,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import {
-  AdamW,
-  CausalLM,
-  globalNorm,
-  hasFused,
-  openEngine,
-  scoringMemory,
-  trainingMemory,
-} from '@selective-dpo/model';
+import { AdamW, CausalLM, globalNorm, openEngine, scoringMemory, trainingMemory } from '@selective-dpo/model';
 import { printTable } from './spread.mjs';
 
 const { values } = parseArgs({
@@ -64,7 +56,7 @@ async function measure([work, activations, wanted, logitRows]) {
   const model = await CausalLM.load(values.model);
   const sequences = Array.from({ length: Math.floor(wanted / length) }, (_, i) => sequence(i));
   const tokens = sequences.length * length;
-  const size = { tokens, longest: length, logitRows, activations, fused: hasFused('SdpoAttention') };
+  const size = { tokens, longest: length, logitRows, activations };
   if (work === 'score') for (let i = 0; i < 3; i++) await model.logps(sequences, { logitRows });
   else await train(model, engine, sequences, { activations, logitRows });
   const demand = work === 'score' ? scoringMemory(model.config, size) : trainingMemory(model.config, size);

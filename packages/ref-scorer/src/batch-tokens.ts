@@ -1,7 +1,15 @@
 /** How many tokens stage one computes at one time. */
 import { InputError, formatByteSize } from '@selective-dpo/foundation';
 import { resolveLimits } from '@selective-dpo/data';
-import { hasFused, headChunkRows, scoringMemory, type Engine, type ModelConfig } from '@selective-dpo/model';
+import {
+  headChunkRows,
+  memoryRoom,
+  scoringMemory,
+  type EngineMemory,
+  type MemoryDemand,
+  type MemoryRoom,
+  type ModelConfig,
+} from '@selective-dpo/model';
 import type { ScoreOptions } from './score-dataset.js';
 
 export const DEFAULT_BATCH_TOKENS = 4096;
@@ -14,19 +22,18 @@ export const DEFAULT_BATCH_TOKENS = 4096;
 export function batchTokensWithin(
   options: Pick<ScoreOptions, 'batchTokens' | 'memoryLimit' | 'limits'>,
   model: ModelConfig,
-  engine: Pick<Engine, 'processBytes' | 'memoryLimitBytes'>,
+  engine: EngineMemory,
 ): number {
   const { batchTokens = DEFAULT_BATCH_TOKENS, memoryLimit } = options;
   if (memoryLimit === undefined) return batchTokens;
-  const room = Math.min(memoryLimit - engine.processBytes, engine.memoryLimitBytes ?? Infinity);
+  const room = memoryRoom(memoryLimit, engine);
   // A prompt and two responses; a pair is never cut.
   const longest = 2 * resolveLimits(options.limits ?? {}).maxLength;
-  const fused = hasFused('SdpoAttention') && hasFused('SdpoTokenLogps');
   const demandOf = (tokens: number) =>
-    scoringMemory(model, { tokens, longest, fused, logitRows: headChunkRows(model.vocabSize) });
+    scoringMemory(model, { tokens, longest, logitRows: headChunkRows(model.vocabSize) });
   let tokens = batchTokens;
-  while (demandOf(Math.max(tokens, longest)).total > room) {
-    if (tokens <= longest) throw tooSmall(memoryLimit, engine.processBytes, demandOf(longest), longest);
+  while (demandOf(Math.max(tokens, longest)).total > room.bytes) {
+    if (tokens <= longest) throw tooSmall(memoryLimit, room, engine.processBytes, demandOf(longest), longest);
     tokens = Math.max(longest, Math.floor(tokens / 2));
   }
   return tokens;
@@ -34,17 +41,18 @@ export function batchTokensWithin(
 
 function tooSmall(
   limit: number,
+  room: MemoryRoom,
   processBytes: number,
-  demand: ReturnType<typeof scoringMemory>,
+  demand: MemoryDemand,
   longest: number,
 ): InputError {
   return new InputError('memory-limit', 'scoring does not fit into the memory allowed', {
     field: '--memory-limit',
-    found: formatByteSize(limit),
+    found: room.engineBound ?? formatByteSize(limit),
     expected:
       `at least ${formatByteSize(processBytes + demand.total)}: the process ${formatByteSize(processBytes)}, weights ` +
       `${formatByteSize(demand.state)}, one layer or chunk of logits at work ${formatByteSize(demand.work)} for the longest ` +
       `pair that --max-length allows, ${longest} tokens`,
-    hint: 'allow more, lower --max-length, or use a smaller reference',
+    hint: `${room.hint}, lower --max-length, or use a smaller reference`,
   });
 }

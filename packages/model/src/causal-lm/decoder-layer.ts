@@ -60,11 +60,22 @@ export function decoderLayerForward(
   context: LayerContext,
   rows?: tf.Tensor1D,
 ): { y: tf.Tensor2D; saved: SavedLayer } {
+  const saved = decoderLayerActivations(x, parameters, context, rows);
+  return { y: mlpOutput(saved, parameters), saved };
+}
+
+/** The same without the layer's output: what a backward pass computes anew. */
+export function decoderLayerActivations(
+  x: tf.Tensor2D,
+  parameters: LayerParameters,
+  context: LayerContext,
+  rows?: tf.Tensor1D,
+): SavedLayer {
   const joint = jointProjection(x, parameters, context.epsilon);
   const { attended, saved } = batchAttention(joint, context, true);
   const [own, ownAttended] = [rowsOf(x, rows), rowsOf(attended, rows)];
-  const { middle, gateUp, y } = afterAttention(own, ownAttended, parameters, context.epsilon);
-  return { y, saved: { x, attention: saved!, context: attended, middle, gateUp } };
+  const inner = upToGateUp(own, ownAttended, parameters, context.epsilon);
+  return { x, attention: saved!, context: attended, ...inner };
 }
 
 /** The same, bit for bit, where no backward pass follows: only the output outlives each part. */
@@ -79,7 +90,7 @@ export function decoderLayerOutput(
       const joint = jointProjection(x, parameters, context.epsilon);
       return rowsOf(batchAttention(joint, context, false).attended, rows);
     });
-    return afterAttention(rowsOf(x, rows), attended, parameters, context.epsilon).y;
+    return afterAttention(rowsOf(x, rows), attended, parameters, context.epsilon);
   });
 }
 
@@ -96,18 +107,31 @@ export function projectQueryKeyValue(
   return rotatedHeads(jointProjection(x, parameters, epsilon), shape, rotary);
 }
 
-/** From the attention's output [N, heads·headDim] to the layer's output y: [N, D]; x: [N, D] its input. */
+/** From the attention's output [N, heads·headDim] to the layer's output: [N, D]; x: [N, D] its input. */
 export function afterAttention(
   x: tf.Tensor2D,
   attended: tf.Tensor2D,
   parameters: LayerParameters,
   epsilon: number,
-): { middle: tf.Tensor2D; gateUp: tf.Tensor2D; y: tf.Tensor2D } {
+): tf.Tensor2D {
+  return mlpOutput(upToGateUp(x, attended, parameters, epsilon), parameters);
+}
+
+type Inner = Pick<SavedLayer, 'middle' | 'gateUp'>;
+
+function upToGateUp(
+  x: tf.Tensor2D,
+  attended: tf.Tensor2D,
+  parameters: LayerParameters,
+  epsilon: number,
+): Inner {
   const middle = tf.add(x, linear(attended, parameters.output, parameters.outputBias)) as tf.Tensor2D;
   const hidden = rmsNorm(middle, parameters.postAttentionNorm, epsilon);
-  const gateUp = linear(hidden, parameters.gateUp, parameters.gateUpBias);
-  const y = tf.add(middle, linear(swiglu(gateUp), parameters.down, parameters.downBias)) as tf.Tensor2D;
-  return { middle, gateUp, y };
+  return { middle, gateUp: linear(hidden, parameters.gateUp, parameters.gateUpBias) };
+}
+
+function mlpOutput({ middle, gateUp }: Inner, parameters: LayerParameters): tf.Tensor2D {
+  return tf.add(middle, linear(swiglu(gateUp), parameters.down, parameters.downBias));
 }
 
 /** silu(gate) ⊙ up. gateUp: [N, 2F] → [N, F]. */

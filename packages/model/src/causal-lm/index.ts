@@ -3,4 +3,10 @@ export * from './rotary-embedding.js';
 export * from './parameters.js';
 export * from './head-logps.js';
 export * from './memory-estimate.js';
+export {
+  disposeGradients,
+  type ActivationPolicy,
+  type Gradients,
+  type PassOptions,
+} from './backward-pass.js';
 export * from './causal-lm.js';

@@ -3,7 +3,8 @@
  * what the operating system reports.
  */
 import type { ModelConfig } from '../files/index.js';
-import type { ActivationPolicy } from './causal-lm.js';
+import { hasFused } from '../engine/fused-kernels.js';
+import type { ActivationPolicy } from './backward-pass.js';
 import { parameterSpecs } from './parameters.js';
 
 /** The size of one pass: what {@link trainingMemory} and {@link scoringMemory} depend on beside the model. */
@@ -15,8 +16,6 @@ export interface PassSize {
   /** Rows whose logits are held at one time. */
   logitRows: number;
   activations: ActivationPolicy;
-  /** Whether the engine has the fused kernels ({@link hasFused}): plain ops hold more at one time. */
-  fused: boolean;
 }
 
 /** Bytes by what they are for. */
@@ -43,13 +42,13 @@ export function parameterCount(config: ModelConfig): number {
   return parameterSpecs(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-/** Bytes of training in float32 with AdamW, beside the process itself. */
+/** Bytes of training in float32 on the current engine with AdamW, beside the process itself. */
 export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDemand {
   const parameters = parameterCount(config);
   const { hiddenSize: d, vocabSize, numHiddenLayers } = config;
   const layer = keptByLayer(config, size);
   const kept = size.activations === 'keep' ? layer * numHiddenLayers : d * numHiddenLayers + layer;
-  const logits = size.logitRows * vocabSize * (size.fused ? 2 : 4);
+  const logits = size.logitRows * vocabSize * (hasFused('SdpoTokenLogps') ? 2 : 4);
   // While gradients by the embedding or the head are added there are three of their size beside the one that stays.
   const sums = 3 * vocabSize * d;
   // A layer's own gradients stand beside the sums that they are added to.
@@ -58,10 +57,10 @@ export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDeman
   return demand(4 * parameters, size.tokens * kept, Math.max(logits + sums, layerWork, sums));
 }
 
-/** Bytes of log-probs alone, beside the process itself. */
+/** Bytes of log-probs alone on the current engine, beside the process itself. */
 export function scoringMemory(config: ModelConfig, size: Omit<PassSize, 'activations'>): MemoryDemand {
-  const logits = size.logitRows * config.vocabSize * (size.fused ? 1 : 3);
-  const layerWork = size.tokens * (keptByLayer(config, { ...size }) + 2 * config.hiddenSize);
+  const logits = size.logitRows * config.vocabSize * (hasFused('SdpoTokenLogps') ? 1 : 3);
+  const layerWork = size.tokens * (keptByLayer(config, size) + 2 * config.hiddenSize);
   return demand(parameterCount(config), 0, Math.max(logits, layerWork));
 }
 
@@ -72,21 +71,26 @@ function demand(state: number, activations: number, work: number): MemoryDemand 
 }
 
 /** Floats a token that one layer keeps for its backward pass: see `SavedLayer`. */
-function keptByLayer(config: ModelConfig, { longest, fused }: Pick<PassSize, 'longest' | 'fused'>): number {
+function keptByLayer(config: ModelConfig, { longest }: Pick<PassSize, 'longest'>): number {
   const { hiddenSize: d, intermediateSize: f, numAttentionHeads: heads } = config;
   const plain = 2 * d + widthOfHeads(config) + 2 * f;
   // Plain attention keeps padded queries, keys and values, and the probabilities of every head.
   return (
-    plain + (fused ? widthOfJoint(config) + heads : 1.25 * widthOfJoint(config) + 1.25 * heads * longest)
+    plain +
+    (hasFused('SdpoAttention')
+      ? widthOfJoint(config) + heads
+      : 1.25 * widthOfJoint(config) + 1.25 * heads * longest)
   );
 }
 
 /** Floats a token that a layer's backward pass holds beside what was kept. */
-function workOfLayer(config: ModelConfig, { longest, fused }: PassSize): number {
+function workOfLayer(config: ModelConfig, { longest }: PassSize): number {
   const { hiddenSize: d, intermediateSize: f, numAttentionHeads: heads } = config;
   const mlp = 4 * f + 3 * d;
   const attention = 2 * widthOfJoint(config) + 2 * widthOfHeads(config) + 4 * d;
-  return fused ? Math.max(mlp, attention) : Math.max(2.5 * mlp, 2 * attention + 3 * heads * longest);
+  return hasFused('SdpoAttention')
+    ? Math.max(mlp, attention)
+    : Math.max(2.5 * mlp, 2 * attention + 3 * heads * longest);
 }
 
 function widthOfHeads({ numAttentionHeads, headDim }: ModelConfig): number {

@@ -1,6 +1,8 @@
 export * from './engine.js';
 export * from './fused-adamw.js';
 export * from './fused-kernels.js';
+export * from './tensor-slot.js';
+export * from './memory-room.js';
 export * from './open-engine.js';
 export { installTensorflowEngine, type InstallOptions } from './tensorflow/install.js';
 export {

@@ -172,7 +172,7 @@ class GenerationBatch {
     const masked = tf.add(tf.reshape(scores, [batch, heads, keys]), mask);
     const probabilities = tf.reshape(tf.softmax(masked), scores.shape) as tf.Tensor3D;
     const attended = tf.reshape(matMul(probabilities, cache.v), [batch, heads * headDim]) as tf.Tensor2D;
-    return afterAttention(x, attended, parameters, epsilon).y;
+    return afterAttention(x, attended, parameters, epsilon);
   }
 
   /** [B, 1, P + step + 1]: a prompt's own tokens and all generated ones, not the padding between them. */

@@ -1,23 +1,12 @@
 /** AdamW's step in plain ops, for engines without kernels of their own for it. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { AdamWHyperparameters, FusedAdamW, FusedAdamWSlot } from '../engine/index.js';
+import { TensorSlot, type AdamWHyperparameters, type FusedAdamW } from '../engine/index.js';
 
 export const plainAdamW: FusedAdamW = {
-  slot: (value, moments) =>
-    new PlainSlot(
-      tf.keep(tf.clone(value)),
-      tf.keep(moments === undefined ? tf.zerosLike(value) : tf.clone(moments.expAvg)),
-      tf.keep(moments === undefined ? tf.zerosLike(value) : tf.clone(moments.expAvgSq)),
-    ),
+  slot: (value, moments) => new PlainSlot(value, moments),
 };
 
-class PlainSlot implements FusedAdamWSlot {
-  constructor(
-    private parameter: tf.Tensor,
-    private expAvg: tf.Tensor,
-    private expAvgSq: tf.Tensor,
-  ) {}
-
+class PlainSlot extends TensorSlot {
   update(step: number, given: tf.Tensor, options: AdamWHyperparameters): void {
     const { learningRate, beta1, beta2, epsilon, weightDecay, gradientScale = 1 } = options;
     const correction1 = 1 - beta1 ** step;
@@ -36,17 +25,5 @@ class PlainSlot implements FusedAdamWSlot {
     this.parameter = tf.keep(next.parameter);
     this.expAvg = tf.keep(next.expAvg);
     this.expAvgSq = tf.keep(next.expAvgSq);
-  }
-
-  value(): tf.Tensor {
-    return tf.clone(this.parameter);
-  }
-
-  moments(): { expAvg: tf.Tensor; expAvgSq: tf.Tensor } {
-    return { expAvg: tf.clone(this.expAvg), expAvgSq: tf.clone(this.expAvgSq) };
-  }
-
-  dispose(): void {
-    tf.dispose([this.parameter, this.expAvg, this.expAvgSq]);
   }
 }

@@ -5,12 +5,13 @@
 import { InputError, formatByteSize, parseByteSize } from '@selective-dpo/foundation';
 import type { CacheReader } from '@selective-dpo/data';
 import {
-  hasFused,
   headChunkRows,
+  memoryRoom,
   trainingMemory,
   type ActivationPolicy,
-  type Engine,
+  type EngineMemory,
   type MemoryDemand,
+  type MemoryRoom,
   type ModelConfig,
   type PassSize,
 } from '@selective-dpo/model';
@@ -39,19 +40,18 @@ type Settings = Pick<TrainingConfig, 'memoryLimit' | 'activations' | 'microBatch
 export function planMemory(
   config: Settings,
   model: ModelConfig,
-  engine: Pick<Engine, 'processBytes' | 'memoryLimitBytes'>,
+  engine: EngineMemory,
   longest: number,
 ): MemoryPlan | undefined {
   if (config.memoryLimit === NO_LIMIT) return undefined;
-  const limit = parseByteSize(config.memoryLimit)!;
-  const room = Math.min(limit - engine.processBytes, engine.memoryLimitBytes ?? Infinity);
+  const room = memoryRoom(parseByteSize(config.memoryLimit)!, engine);
   let least: { size: PassSize; demand: MemoryDemand } | undefined;
   for (const size of passSizes(config, model, longest)) {
     const demand = trainingMemory(model, size);
-    if (demand.total <= room) return planOf(config, size, engine.processBytes + demand.total);
+    if (demand.total <= room.bytes) return planOf(config, size, engine.processBytes + demand.total);
     if (least === undefined || demand.total < least.demand.total) least = { size, demand };
   }
-  throw tooSmall(config, engine, limit, least!);
+  throw tooSmall(config, room, engine.processBytes, least!);
 }
 
 /** No limit: the configuration is taken as it is. */
@@ -59,14 +59,13 @@ export const NO_LIMIT = 'none';
 
 /** From the fastest to the smallest. */
 function* passSizes(config: Settings, model: ModelConfig, longest: number): Generator<PassSize> {
-  const fused = hasFused('SdpoAttention') && hasFused('SdpoTokenLogps');
   const usual = headChunkRows(model.vocabSize);
   const policies: ActivationPolicy[] = config.activations === 'keep' ? ['keep', 'recompute'] : ['recompute'];
   for (const activations of policies) {
     const least = activations === 'keep' ? LEAST_TOKENS_KEPT : 1;
     for (const tokens of tokenCounts(config, longest, least)) {
       for (const logitRows of usual > FEW_LOGIT_ROWS ? [usual, FEW_LOGIT_ROWS] : [usual]) {
-        yield { tokens, longest, logitRows, activations, fused };
+        yield { tokens, longest, logitRows, activations };
       }
     }
   }
@@ -107,25 +106,20 @@ export function describePlan(
 }
 
 function tooSmall(
-  config: Settings,
-  { processBytes, memoryLimitBytes = Infinity }: Pick<Engine, 'processBytes' | 'memoryLimitBytes'>,
-  limit: number,
+  { memoryLimit }: Settings,
+  room: MemoryRoom,
+  processBytes: number,
   { size, demand }: { size: PassSize; demand: MemoryDemand },
 ): InputError {
-  const ownLimit = memoryLimitBytes < limit - processBytes;
   return new InputError('memory-limit', 'training does not fit into the memory allowed', {
     field: 'memoryLimit',
-    found: ownLimit
-      ? `${formatByteSize(memoryLimitBytes)} for all tensors, the engine's own limit`
-      : config.memoryLimit,
+    found: room.engineBound ?? memoryLimit,
     expected:
       `at least ${formatByteSize(processBytes + demand.total)}: the process ${formatByteSize(processBytes)}, weights, ` +
       `gradients and moments ${formatByteSize(demand.state)}, activations ${formatByteSize(demand.activations)}, one layer or ` +
       `chunk of logits at work ${formatByteSize(demand.work)}, with activations computed anew and ${size.tokens} tokens ` +
       'at a time, the longest pair',
-    hint: ownLimit
-      ? 'use the tensorflow engine, score with a smaller --max-length, or train a smaller policy'
-      : 'allow more, score with a smaller --max-length, or train a smaller policy',
+    hint: `${room.hint}, score with a smaller --max-length, or train a smaller policy`,
   });
 }
 

@@ -1,29 +1,23 @@
 /** AdamW as one pass over parameter, moments and gradient on the WebAssembly heap (packages/model/assembly/adamw.ts). */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import type { AdamWHyperparameters, FusedAdamW, FusedAdamWSlot } from '../fused-adamw.js';
+import type { AdamWHyperparameters, FusedAdamW } from '../fused-adamw.js';
+import { TensorSlot } from '../tensor-slot.js';
 import { addressOf } from './heap.js';
 import { kernelModule } from './kernel-module.js';
 
 /** The fused optimiser of an open wasm engine. */
 export function wasmAdamW(backend: BackendWasm): FusedAdamW {
-  return {
-    slot: (value, moments) => {
-      const [expAvg, expAvgSq] = [moments?.expAvg, moments?.expAvgSq].map((moment) =>
-        moment === undefined ? tf.zerosLike(value) : tf.clone(moment),
-      ) as [tf.Tensor, tf.Tensor];
-      return new HeapSlot(backend, tf.keep(tf.clone(value)), tf.keep(expAvg), tf.keep(expAvgSq));
-    },
-  };
+  return { slot: (value, moments) => new HeapSlot(backend, value, moments) };
 }
 
-class HeapSlot implements FusedAdamWSlot {
+class HeapSlot extends TensorSlot {
   constructor(
     private readonly backend: BackendWasm,
-    private parameter: tf.Tensor,
-    private expAvg: tf.Tensor,
-    private expAvgSq: tf.Tensor,
-  ) {}
+    ...state: ConstructorParameters<typeof TensorSlot>
+  ) {
+    super(...state);
+  }
 
   update(step: number, gradient: tf.Tensor, options: AdamWHyperparameters): void {
     const { learningRate, beta1, beta2, epsilon, weightDecay, gradientScale = 1 } = options;
@@ -54,17 +48,5 @@ class HeapSlot implements FusedAdamWSlot {
     this.backend.typedArrayFromHeap(copy).set(this.backend.typedArrayFromHeap(tensor));
     tensor.dispose();
     return copy;
-  }
-
-  value(): tf.Tensor {
-    return tf.clone(this.parameter);
-  }
-
-  moments(): { expAvg: tf.Tensor; expAvgSq: tf.Tensor } {
-    return { expAvg: tf.clone(this.expAvg), expAvgSq: tf.clone(this.expAvgSq) };
-  }
-
-  dispose(): void {
-    tf.dispose([this.parameter, this.expAvg, this.expAvgSq]);
   }
 }
