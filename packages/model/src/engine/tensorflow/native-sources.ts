@@ -10,33 +10,18 @@ static const bool quiet = (absl::SetMinLogLevel(absl::LogSeverityAtLeast::kError
 `;
 
 /**
- * A module of its own, loaded before the binding. It first asks glibc to keep freed memory: by default every tensor of
- * more than some megabytes is given back to the system when it is disposed, and the next one is paid for in page faults
- * (a fifth of a training step's processor time). Whoever sets MALLOC_MMAP_THRESHOLD_ decides instead. Then it loads TensorFlow's framework library from the folder it lies
+ * A module of its own, loaded before the binding. It loads TensorFlow's framework library from the folder it lies
  * in, with standard error turned away for that moment: the note comes from the library's static initialisers,
  * before any code of ours could set a level. A failure is left for the binding to report.
  * FRAMEWORK is the library's path below that folder.
  */
 export const PRELOAD_SOURCE = `#include <dlfcn.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <string>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-static void keep_freed_memory() {
-  if (getenv("MALLOC_MMAP_THRESHOLD_") != nullptr || getenv("GLIBC_TUNABLES") != nullptr) return;
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-}
-#else
-static void keep_freed_memory() {}
-#endif
-
 extern "C" __attribute__((visibility("default"))) void* napi_register_module_v1(void*, void* exports) {
-  keep_freed_memory();
   Dl_info self;
   if (dladdr(reinterpret_cast<void*>(&napi_register_module_v1), &self) == 0) return exports;
   std::string path(self.dli_fname);
