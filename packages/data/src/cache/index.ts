@@ -1,5 +1,6 @@
 export { CACHE_SCHEMA_VERSION, type CacheInputs } from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
+export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
 export { DROPPED_FILE, MANIFEST_FILE, type CacheManifest, type CacheShard } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';

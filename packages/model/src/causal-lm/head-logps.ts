@@ -180,7 +180,7 @@ function chunkBackward(
   );
   const ofTokens = logitsGradient(logits, ids, tf.gather(logSumExp, index), tf.tensor1d(coefficients));
   const ofCandidates = further();
-  const dLogits = ofCandidates === undefined ? ofTokens : tf.add(ofTokens, ofCandidates);
+  const dLogits = ofCandidates === undefined ? ofTokens : tf.add<tf.Tensor2D>(ofTokens, ofCandidates);
   return { dHidden: matMul(dLogits, weight), dWeight: matMul(dLogits, own, { a: true }) };
 }
 

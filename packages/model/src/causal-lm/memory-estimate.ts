@@ -58,9 +58,17 @@ export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDeman
   return demand(4 * parameters, size.tokens * kept, Math.max(logits + sums, layerWork, sums));
 }
 
-/** Bytes of log-probs alone on the current engine, beside the process itself. */
-export function scoringMemory(config: ModelConfig, size: Omit<PassSize, 'activations'>): MemoryDemand {
-  const logits = size.logitRows * config.vocabSize * (hasFused('SdpoTokenLogps') ? 1 : 3);
+/**
+ * Bytes of log-probs alone on the current engine, beside the process itself.
+ * @param mostLikely whether logits are read from the engine for the most likely tokens.
+ */
+export function scoringMemory(
+  config: ModelConfig,
+  size: Omit<PassSize, 'activations'>,
+  mostLikely = false,
+): MemoryDemand {
+  const copies = (hasFused('SdpoTokenLogps') ? 1 : 3) + (mostLikely ? 1 : 0);
+  const logits = size.logitRows * config.vocabSize * copies;
   const layerWork = size.tokens * (keptByLayer(config, size) + 2 * config.hiddenSize);
   return demand(parameterCount(config), 0, Math.max(logits, layerWork));
 }
