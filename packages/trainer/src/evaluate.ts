@@ -1,8 +1,22 @@
 /** Held-out evaluation: the same figures as in training, without gradients, over rows that are never trained on. */
 import type { CacheRow } from '@selective-dpo/data';
 import type { CausalLM } from '@selective-dpo/model';
+import type { PairSelection } from './selection/select-tokens.js';
 import { batchMetrics, type Metrics } from './step/batch-metrics.js';
 import { evaluateBatch, type CachedPair, type MicroBatching, type Objective } from './step/selective-step.js';
+
+/** Where pairs come from. */
+export interface PairSource {
+  row(index: number): Promise<CacheRow>;
+  /** What is kept of a pair, where that was decided before the first step. */
+  frozenSelection?(index: number, row: CacheRow): Promise<PairSelection | undefined>;
+}
+
+/** The pair in row `index` of the cache, ready for a step. */
+export async function readPair(source: PairSource, index: number): Promise<CachedPair> {
+  const row = await source.row(index);
+  return { index, row, frozen: await source.frozenSelection?.(index, row) };
+}
 
 /** Pairs whose selection is computed together (it matters for rule `batch` only) and held in memory. */
 const PAIRS_AT_ONCE = 64;
@@ -14,7 +28,7 @@ const PAIRS_AT_ONCE = 64;
  */
 export async function evaluate(
   model: CausalLM,
-  cache: { row(index: number): Promise<CacheRow> },
+  cache: PairSource,
   rows: Uint32Array,
   objective: Objective,
   micro: MicroBatching,
@@ -25,7 +39,7 @@ export async function evaluate(
   for (let begin = 0; begin < rows.length; begin += PAIRS_AT_ONCE) {
     signal?.throwIfAborted();
     const indices = [...rows.subarray(begin, begin + PAIRS_AT_ONCE)];
-    const pairs = await Promise.all(indices.map(async (index) => ({ index, row: await cache.row(index) })));
+    const pairs = await Promise.all(indices.map((index) => readPair(cache, index)));
     const metrics = batchMetrics(await evaluateBatch(model, pairs, objective, micro), objective.loss.beta);
     for (const [name, value] of Object.entries(metrics)) {
       const mean = means.get(name) ?? { total: 0, weight: 0 };

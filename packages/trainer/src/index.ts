@@ -20,11 +20,13 @@ export {
 } from './selection/select-tokens.js';
 export { selectionThreshold, quantileCount, topKCount } from './selection/quantile.js';
 export {
-  LOSS_TYPES,
   preferenceLoss,
   type LossOptions,
-  type LossType,
   type PairLoss,
   type PairMask,
+  type PreferenceLoss,
 } from './loss/preference-loss.js';
+export { sftLoss } from './loss/sft-loss.js';
+export { distillationLoss, type DistillationRest, type TopLogps } from './loss/distillation-loss.js';
+export { LOSS_TYPES, pairLoss, type LossType, type PairLossOptions } from './loss/pair-loss.js';
 export type { Metrics } from './step/batch-metrics.js';

@@ -3,7 +3,7 @@
  * plain line now and then; with --json, standard output holds one JSON object a line and nothing else.
  */
 import { InputError, InputErrors, Interrupted, describeProblem } from '@selective-dpo/foundation';
-import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
+import type { MetricsEvent, NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
 import { formatDuration, formatRate } from './format.js';
 
 /** Where text goes: a stream that knows whether it is a terminal. */
@@ -38,10 +38,10 @@ export class ConsoleWriter {
   }
 
   /** Listener for libraries. */
-  readonly listen = (event: ProgressEvent | NoticeEvent): void => {
+  readonly listen = (event: ProgressEvent | NoticeEvent | MetricsEvent): void => {
     if (event.type === 'progress') this.progress(event);
     else if (this.json) this.writeJson(event);
-    else this.line(event.message);
+    else if (event.type === 'notice') this.line(event.message);
   };
 
   /** A line for people. */

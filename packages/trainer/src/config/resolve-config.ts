@@ -5,6 +5,7 @@
 import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
 import type { z } from 'zod';
 import { entriesOfFile, scalarOf, type Entry } from './config-yaml.js';
+import { combinationErrors } from './combinations.js';
 import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
 
 /** No known key is nearly as long. */
@@ -13,7 +14,8 @@ const MAX_NEAR_KEY = 64;
 /**
  * Resolves a configuration: defaults, then the file, then the words, later ones winning.
  * @param overrides words of the form `key=value`; values are read as YAML scalars.
- * @throws InputErrors naming every unknown key (with the nearest known one) and every value out of its limits.
+ * @throws InputErrors naming every unknown key (with the nearest known one), every value out of its limits, and else every
+ *   setting that has no meaning beside the others.
  */
 export async function resolveTrainingConfig(
   file: string | undefined,
@@ -26,9 +28,8 @@ export async function resolveTrainingConfig(
   ];
   const last = new Map(entries.map((entry) => [entry.key, entry]));
   const known = [...last.values()].filter((entry) => isKnown(entry, problems));
-  const result = trainingConfigSchema.safeParse(
-    Object.fromEntries(known.map(({ key, value }) => [key, value])),
-  );
+  const values = Object.fromEntries(known.map(({ key, value }) => [key, value]));
+  const result = trainingConfigSchema.safeParse({ ...defaultsOfLoss(values), ...values });
   for (const issue of result.error?.issues ?? []) {
     const entry = last.get(String(issue.path[0]));
     problems.push(
@@ -39,8 +40,17 @@ export async function resolveTrainingConfig(
       }),
     );
   }
+  if (result.success) {
+    problems.push(...combinationErrors(result.data, (key) => placeOf(last.get(key))));
+  }
   if (problems.length > 0 || result.data === undefined) throw new InputErrors(problems);
   return result.data;
+}
+
+/** Losses of the chosen response alone are baselines on all of its tokens, unless a selection is asked for. */
+function defaultsOfLoss({ loss, selection, keep }: Record<string, unknown>): Partial<TrainingConfig> {
+  const onAllTokens = (loss === 'sft' || loss === 'distillation') && (selection ?? keep) === undefined;
+  return onAllTokens ? { selection: 'all' } : {};
 }
 
 function isKnown(entry: Entry, problems: InputError[]): boolean {

@@ -34,7 +34,7 @@ const MAX_RUN_FILE_BYTES = 1 << 20;
 const MAX_RUN_FILE_DEPTH = 8;
 
 /** Settings that change no value of a run, so that a resumed run may have others. */
-const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit']);
+const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit', 'tensorboard']);
 
 /** Everything that determines a run's values. */
 export interface RunIdentity {
