@@ -157,7 +157,7 @@ describe('the event file of a run', () => {
   });
 });
 
-describe.skipIf(!hasTensorboard())(`TensorBoard’s own reader (needs ${python} with tensorboard)`, () => {
+describe.skipIf(!hasTensorboard())('TensorBoard’s own reader (needs tensorboard)', () => {
   it('finds every scalar and setting of a run', async () => {
     const { folder } = await runWith(inputs, { config: CONFIG });
     await expectComplete(folder);
