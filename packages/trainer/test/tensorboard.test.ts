@@ -2,10 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { appendFile, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Interrupted, type MetricsEvent, type ProgressListener } from '@selective-dpo/foundation';
+import { Interrupted, type ProgressListener } from '@selective-dpo/foundation';
 import { openEngine } from '@selective-dpo/model';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { TrainingConfig } from '../src/index.js';
+import type { MetricsRecord, TrainingConfig } from '../src/index.js';
 import { crc32c, maskedCrc32c } from '../src/tracking/crc32c.js';
 import { EventFile } from '../src/tracking/event-file.js';
 import { scalarEvent } from '../src/tracking/event.js';
@@ -146,11 +146,11 @@ describe('the event file of a run', () => {
     expect([others, name]).toEqual([[], expect.not.stringContaining('left')]);
   });
 
-  it('goes to whoever listens, record for record', async () => {
-    const events: MetricsEvent[] = [];
-    const listener: ProgressListener = (event) => event.type === 'metrics' && events.push(event);
-    const { folder } = await runWith(inputs, { config: CONFIG, listener });
-    const told = events.map(({ split, step, figures }) => ({ split, step, ...figures }));
+  it('has beside it who is told of every record', async () => {
+    const records: MetricsRecord[] = [];
+    const onMetrics = (record: MetricsRecord) => void records.push(record);
+    const { folder } = await runWith(inputs, { config: CONFIG, onMetrics });
+    const told = records.map(({ split, step, figures }) => ({ split, step, ...figures }));
     expect(told).toEqual(
       (await linesOf(folder)).map(({ time, ...line }) => (Number(time) > 1e9 ? line : {})),
     );
