@@ -11,8 +11,7 @@ import {
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { CacheReader, splitRows } from '@selective-dpo/data';
-import type { CausalLM } from '@selective-dpo/model';
-import { AdamW, openEngine, type Engine } from '@selective-dpo/model';
+import { AdamW, openEngine, type CausalLM, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
 import { refuseUnfitCache } from './config/cache-fitness.js';
 import { combinationErrors } from './config/combinations.js';

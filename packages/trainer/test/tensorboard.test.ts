@@ -1,6 +1,6 @@
 /** TensorBoard's files, read by TensorBoard's own reader where it is installed. */
 import { execFileSync } from 'node:child_process';
-import { appendFile, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Interrupted, type ProgressListener } from '@selective-dpo/foundation';
 import { openEngine } from '@selective-dpo/model';
@@ -12,6 +12,7 @@ import { scalarEvent } from '../src/tracking/event.js';
 import { varintField } from '../src/tracking/protobuf.js';
 import { tfRecord } from '../src/tracking/tf-record.js';
 import { freshFolder } from './fresh-folder.js';
+import { refusalOf } from './refusal.js';
 import { linesOf, newRunFolder, runWith, writeRunInputs, type RunInputs } from './small-run.js';
 
 const python = process.env['SELECTIVE_DPO_PYTHON'] ?? 'python3';
@@ -154,6 +155,17 @@ describe('the event file of a run', () => {
     expect(told).toEqual(
       (await linesOf(folder)).map(({ time, ...line }) => (Number(time) > 1e9 ? line : {})),
     );
+  });
+});
+
+describe('a folder in the place of an event file', () => {
+  it('is refused by its name, and left as it is', async () => {
+    const outDirectory = await stoppedAfter(2);
+    await mkdir(join(outDirectory, 'events.out.tfevents.1.x'));
+    const [problem] = await refusalOf(() => runWith(inputs, { outDirectory, resume: true, config: CONFIG }));
+    expect(['is-a-folder', 'no-permission']).toContain(problem!.code);
+    expect(problem!.details.file).toContain('events.out.tfevents.1.x');
+    expect(await eventFiles(outDirectory)).toContain('events.out.tfevents.1.x');
   });
 });
 
