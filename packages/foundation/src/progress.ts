@@ -25,16 +25,7 @@ export interface NoticeEvent {
   figures?: Record<string, number>;
 }
 
-/** The figures of one training step or evaluation, for trackers. */
-export interface MetricsEvent {
-  type: 'metrics';
-  split: 'train' | 'eval';
-  /** Optimiser steps done. */
-  step: number;
-  figures: Record<string, number>;
-}
-
-export type ProgressListener = (event: ProgressEvent | NoticeEvent | MetricsEvent) => void;
+export type ProgressListener = (event: ProgressEvent | NoticeEvent) => void;
 
 /** Counts units of work and says how fast it goes and how long it will still take. */
 export class ProgressMeter {

@@ -29,4 +29,5 @@ export {
 export { sftLoss } from './loss/sft-loss.js';
 export { distillationLoss, type DistillationRest, type TopLogps } from './loss/distillation-loss.js';
 export { LOSS_TYPES, pairLoss, type LossType, type PairLossOptions } from './loss/pair-loss.js';
+export type { MetricsRecord } from './run/run-recorder.js';
 export type { Metrics } from './step/batch-metrics.js';

@@ -11,8 +11,7 @@ import {
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { CacheReader, splitRows } from '@selective-dpo/data';
-import type { CausalLM} from '@selective-dpo/model';
-import { AdamW, openEngine, type Engine } from '@selective-dpo/model';
+import { AdamW, openEngine, type CausalLM, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
 import { refuseUnfitCache } from './config/cache-fitness.js';
 import { combinationErrors } from './config/combinations.js';
@@ -30,7 +29,7 @@ import {
 import { conversationFormat, exportFinal, isFinished } from './run/final-model.js';
 import { InitialSelection } from './run/initial-selection.js';
 import { METRICS_FILE, lastMetricsIn } from './run/metrics-log.js';
-import { RunRecorder } from './run/run-recorder.js';
+import { RunRecorder, type MetricsRecord } from './run/run-recorder.js';
 import {
   CHECKPOINTS_FOLDER,
   FINAL_FOLDER,
@@ -55,6 +54,8 @@ export interface TrainOptions {
   /** Go on from the newest checkpoint of the run in `outDirectory`, if there is one. */
   resume: boolean;
   listener?: ProgressListener;
+  /** Told of the figures of every step and evaluation once they are in `metrics.jsonl`. */
+  onMetrics?: (record: MetricsRecord) => void;
   /** Stops after the step in progress, with a checkpoint. */
   signal?: AbortSignal;
 }
@@ -151,8 +152,8 @@ class TrainingRun {
   private async trainOn(earlier: boolean): Promise<TrainResult> {
     this.state = (earlier ? await this.restore() : undefined) ?? (await this.start());
     try {
-      const { outDirectory, listener } = this.options;
-      this.recorder = await RunRecorder.open(outDirectory, this.state.step, this.config, listener);
+      const { outDirectory, onMetrics } = this.options;
+      this.recorder = await RunRecorder.open(outDirectory, this.state.step, this.config, onMetrics);
       this.lastMetrics = this.recorder.last;
       try {
         await this.optimise();

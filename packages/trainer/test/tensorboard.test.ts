@@ -1,17 +1,18 @@
 /** TensorBoard's files, read by TensorBoard's own reader where it is installed. */
 import { execFileSync } from 'node:child_process';
-import { appendFile, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Interrupted, type MetricsEvent, type ProgressListener } from '@selective-dpo/foundation';
+import { Interrupted, type ProgressListener } from '@selective-dpo/foundation';
 import { openEngine } from '@selective-dpo/model';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { TrainingConfig } from '../src/index.js';
+import type { MetricsRecord, TrainingConfig } from '../src/index.js';
 import { crc32c, maskedCrc32c } from '../src/tracking/crc32c.js';
 import { EventFile } from '../src/tracking/event-file.js';
 import { scalarEvent } from '../src/tracking/event.js';
 import { varintField } from '../src/tracking/protobuf.js';
 import { tfRecord } from '../src/tracking/tf-record.js';
 import { freshFolder } from './fresh-folder.js';
+import { refusalOf } from './refusal.js';
 import { linesOf, newRunFolder, runWith, writeRunInputs, type RunInputs } from './small-run.js';
 
 const python = process.env['SELECTIVE_DPO_PYTHON'] ?? 'python3';
@@ -146,18 +147,29 @@ describe('the event file of a run', () => {
     expect([others, name]).toEqual([[], expect.not.stringContaining('left')]);
   });
 
-  it('goes to whoever listens, record for record', async () => {
-    const events: MetricsEvent[] = [];
-    const listener: ProgressListener = (event) => event.type === 'metrics' && events.push(event);
-    const { folder } = await runWith(inputs, { config: CONFIG, listener });
-    const told = events.map(({ split, step, figures }) => ({ split, step, ...figures }));
+  it('has beside it who is told of every record', async () => {
+    const records: MetricsRecord[] = [];
+    const onMetrics = (record: MetricsRecord) => void records.push(record);
+    const { folder } = await runWith(inputs, { config: CONFIG, onMetrics });
+    const told = records.map(({ split, step, figures }) => ({ split, step, ...figures }));
     expect(told).toEqual(
       (await linesOf(folder)).map(({ time, ...line }) => (Number(time) > 1e9 ? line : {})),
     );
   });
 });
 
-describe.skipIf(!hasTensorboard())(`TensorBoard’s own reader (needs ${python} with tensorboard)`, () => {
+describe('a folder in the place of an event file', () => {
+  it('is refused by its name, and left as it is', async () => {
+    const outDirectory = await stoppedAfter(2);
+    await mkdir(join(outDirectory, 'events.out.tfevents.1.x'));
+    const [problem] = await refusalOf(() => runWith(inputs, { outDirectory, resume: true, config: CONFIG }));
+    expect(['is-a-folder', 'no-permission']).toContain(problem!.code);
+    expect(problem!.details.file).toContain('events.out.tfevents.1.x');
+    expect(await eventFiles(outDirectory)).toContain('events.out.tfevents.1.x');
+  });
+});
+
+describe.skipIf(!hasTensorboard())('TensorBoard’s own reader (needs tensorboard)', () => {
   it('finds every scalar and setting of a run', async () => {
     const { folder } = await runWith(inputs, { config: CONFIG });
     await expectComplete(folder);

@@ -3,7 +3,7 @@
  * plain line now and then; with --json, standard output holds one JSON object a line and nothing else.
  */
 import { InputError, InputErrors, Interrupted, describeProblem } from '@selective-dpo/foundation';
-import type { MetricsEvent, NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
+import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
 import { formatDuration, formatRate } from './format.js';
 
 /** Where text goes: a stream that knows whether it is a terminal. */
@@ -38,10 +38,15 @@ export class ConsoleWriter {
   }
 
   /** Listener for libraries. */
-  readonly listen = (event: ProgressEvent | NoticeEvent | MetricsEvent): void => {
+  readonly listen = (event: ProgressEvent | NoticeEvent): void => {
     if (event.type === 'progress') this.progress(event);
     else if (this.json) this.writeJson(event);
-    else if (event.type === 'notice') this.line(event.message);
+    else this.line(event.message);
+  };
+
+  /** The figures of a step or an evaluation: every one of them for programs, none for people. */
+  readonly metrics = (record: object): void => {
+    if (this.json) this.writeJson({ type: 'metrics', ...record });
   };
 
   /** A line for people. */

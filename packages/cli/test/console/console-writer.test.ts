@@ -73,6 +73,20 @@ describe('progress', () => {
   });
 });
 
+describe('figures for trackers', () => {
+  const record = (step: number) => ({ split: 'train', step, figures: { loss: 0.5 } });
+
+  it('are an object each with --json, however fast they come, and nothing for people', () => {
+    const [plain, json] = [writerOn({}), writerOn({ json: true })];
+    for (const { writer } of [plain, json]) for (const step of [1, 2, 3]) writer.metrics(record(step));
+    expect(plain.written.out).toBe('');
+    const objects = json.written.out.trim().split('\n');
+    expect(objects.map((line) => JSON.parse(line) as unknown)).toEqual(
+      [1, 2, 3].map((step) => ({ type: 'metrics', ...record(step) })),
+    );
+  });
+});
+
 describe('failures', () => {
   const problem = new InputError('x', 'is wrong', { file: 'a\nb.json', line: 3, found: '1', expected: '2' });
 

@@ -14,7 +14,7 @@ export const trainingConfigSchema = z.strictObject({
   selection: z
     .enum(SELECTION_RULES)
     .default('quantile')
-    .describe('rule that selects the tokens; with loss=sft or distillation the default is all'),
+    .describe('rule that selects the tokens; default all with loss=sft and loss=distillation'),
   selectionFrom: z
     .enum(['policy', 'initial'])
     .default('policy')

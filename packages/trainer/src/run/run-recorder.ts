@@ -1,16 +1,23 @@
-/** Every figure of a run goes three ways: to `metrics.jsonl`, to TensorBoard's file, and to whoever listens. */
+/** Every figure of a run goes three ways: to `metrics.jsonl`, to TensorBoard's file, and to who asked for it. */
 import { join } from 'node:path';
-import type { ProgressListener } from '@selective-dpo/foundation';
 import type { TrainingConfig } from '../config/training-config.js';
 import type { Metrics } from '../step/batch-metrics.js';
 import { EventFile, removeEventFiles } from '../tracking/event-file.js';
 import { METRICS_FILE, MetricsLog, type MetricsLine } from './metrics-log.js';
 
+/** The figures of one training step or evaluation, for trackers. */
+export interface MetricsRecord {
+  split: 'train' | 'eval';
+  /** Optimiser steps done. */
+  step: number;
+  figures: Metrics;
+}
+
 export class RunRecorder {
   private constructor(
     private readonly log: MetricsLog,
     private readonly events: EventFile | undefined,
-    private readonly listener: ProgressListener | undefined,
+    private readonly onMetrics: ((record: MetricsRecord) => void) | undefined,
   ) {}
 
   /**
@@ -22,16 +29,16 @@ export class RunRecorder {
     directory: string,
     step: number,
     config: TrainingConfig,
-    listener?: ProgressListener,
+    onMetrics?: (record: MetricsRecord) => void,
   ): Promise<RunRecorder> {
     const metricsFile = join(directory, METRICS_FILE);
     const log = await MetricsLog.open(metricsFile, step);
     try {
       if (config.tensorboard)
-        return new RunRecorder(log, await EventFile.open(directory, metricsFile, config), listener);
+        return new RunRecorder(log, await EventFile.open(directory, metricsFile, config), onMetrics);
       // Of an earlier part with other settings: it would end where that part did.
       await removeEventFiles(directory);
-      return new RunRecorder(log, undefined, listener);
+      return new RunRecorder(log, undefined, onMetrics);
     } catch (error) {
       await log.close();
       throw error;
@@ -48,7 +55,7 @@ export class RunRecorder {
     const line: MetricsLine = { split, step, time: Date.now() / 1000, ...figures };
     await this.log.append(line);
     await this.events?.append(line);
-    this.listener?.({ type: 'metrics', split, step, figures });
+    this.onMetrics?.({ split, step, figures });
   }
 
   async close(): Promise<void> {

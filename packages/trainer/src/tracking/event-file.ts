@@ -2,7 +2,7 @@
  * `events.out.tfevents.…`: the lines of `metrics.jsonl` for TensorBoard, scalars under `train/…` and `eval/…`. It is made from that
  * file anew whenever a run begins or goes on, so that it has every line once, whatever a killed run left; then it grows with it.
  */
-import { open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainSystemError, publishFile } from '@selective-dpo/foundation';
 import { metricsLines, type MetricsLine } from '../run/metrics-log.js';
@@ -55,10 +55,13 @@ export class EventFile {
 
 /** Removes what TensorBoard would read in a run's folder. */
 export async function removeEventFiles(directory: string): Promise<void> {
-  try {
-    for (const name of await readdir(directory)) if (NAME.test(name)) await rm(join(directory, name));
-  } catch (error) {
-    throw explainSystemError(error, directory);
+  for (const name of (await readdir(directory)).filter((each) => NAME.test(each))) {
+    const path = join(directory, name);
+    try {
+      await unlink(path);
+    } catch (error) {
+      throw explainSystemError(error, path);
+    }
   }
 }
 
