@@ -17,14 +17,22 @@ export class OptionReader {
   required(name: string, flag: string, expected: string): string {
     const value = this.values[name];
     if (typeof value === 'string' && value !== '') return value;
-    this.problems.push(
-      new InputError('option-missing', 'a required option is missing', {
-        field: flag,
-        expected,
-        hint: `add ${flag}`,
-      }),
-    );
+    this.missing(flag, expected);
     return '';
+  }
+
+  /** The values of an option that may be given again; at least one. */
+  list(name: string, flag: string, expected: string): string[] {
+    const value = this.values[name];
+    if (
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((one) => typeof one === 'string' && one !== '')
+    ) {
+      return value as string[];
+    }
+    this.missing(flag, expected);
+    return [];
   }
 
   text(name: string): string | undefined {
@@ -80,6 +88,16 @@ export class OptionReader {
       }),
     );
     return undefined;
+  }
+
+  private missing(flag: string, expected: string): void {
+    this.problems.push(
+      new InputError('option-missing', 'a required option is missing', {
+        field: flag,
+        expected,
+        hint: `add ${flag}`,
+      }),
+    );
   }
 
   /** @throws InputErrors with every problem found. */
