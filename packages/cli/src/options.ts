@@ -44,19 +44,14 @@ export class OptionReader {
     return this.values[name] === true;
   }
 
-  /** A whole number of at least `least`. */
-  whole(name: string, flag: string, least: number): number | undefined {
+  /** A whole number of at least `least` and at most `most`. */
+  whole(name: string, flag: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
     const value = this.values[name];
     if (value === undefined) return undefined;
     const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : NaN;
-    if (Number.isSafeInteger(number) && number >= least) return number;
-    this.problems.push(
-      new InputError('option-value', 'an option has a value that is not allowed', {
-        field: flag,
-        found: quoteValue(value),
-        expected: `a whole number of at least ${least}`,
-      }),
-    );
+    if (Number.isSafeInteger(number) && number >= least && number <= most) return number;
+    const limits = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    this.refuse(flag, quoteValue(value), `a whole number ${limits}`);
     return undefined;
   }
 
@@ -66,13 +61,7 @@ export class OptionReader {
     if (value === undefined) return undefined;
     const bytes = typeof value === 'string' ? parseByteSize(value) : undefined;
     if (bytes !== undefined) return bytes;
-    this.problems.push(
-      new InputError('option-value', 'an option has a value that is not allowed', {
-        field: flag,
-        found: quoteValue(value),
-        expected: BYTE_SIZE_EXPECTED,
-      }),
-    );
+    this.refuse(flag, quoteValue(value), BYTE_SIZE_EXPECTED);
     return undefined;
   }
 
@@ -80,14 +69,25 @@ export class OptionReader {
     const value = this.values[name];
     if (value === undefined) return undefined;
     if ((choices as readonly unknown[]).includes(value)) return value as Choice;
+    this.refuse(flag, quoteValue(value), `one of ${choices.join(', ')}`);
+    return undefined;
+  }
+
+  /** {@link oneOf} for a value that must be there. */
+  requiredOneOf<Choice extends string>(name: string, flag: string, choices: readonly Choice[]): Choice {
+    if (this.values[name] === undefined) this.missing(flag, `one of ${choices.join(', ')}`);
+    return this.oneOf(name, flag, choices) ?? choices[0]!;
+  }
+
+  /** Notes a value that is not allowed. */
+  refuse(flag: string, found: string, expected: string): void {
     this.problems.push(
       new InputError('option-value', 'an option has a value that is not allowed', {
         field: flag,
-        found: quoteValue(value),
-        expected: `one of ${choices.join(', ')}`,
+        found,
+        expected,
       }),
     );
-    return undefined;
   }
 
   private missing(flag: string, expected: string): void {
