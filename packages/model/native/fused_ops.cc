@@ -51,6 +51,8 @@ REGISTER_OP("SdpoSquaredSum").Input("x: float").Output("sum: float").SetShapeFn(
 REGISTER_OP("SdpoAdamW")
     .Input("parameter: resource").Input("exp_avg: resource").Input("exp_avg_sq: resource").Input("gradient: float")
     .Input("numbers: float").SetShapeFn(tensorflow::shape_inference::NoOutputs);
+REGISTER_OP("SdpoAddRows")
+    .Input("sum: resource").Input("places: int32").Input("rows: float").SetShapeFn(tensorflow::shape_inference::NoOutputs);
 
 // Rows that one call of a row kernel takes: few enough to spread, and fixed, so that sums over rows are the same bits
 // with any number of threads.
@@ -268,6 +270,16 @@ class InstructionsOp : public OpKernel {
 };
 
 // In place, unless a tensor still shares a variable's memory: that variable is given a copy first.
+// Gives a variable memory of its own where a tensor still shares it, so that it may be written in place.
+tensorflow::Status own_memory(OpKernelContext* context, Tensor* value) {
+  if (value->RefCountIsOne()) return tensorflow::OkStatus();
+  Tensor own;
+  TF_RETURN_IF_ERROR(context->allocate_temp(DT_FLOAT, value->shape(), &own));
+  std::copy(floats(*value), floats(*value) + value->NumElements(), floats(&own));
+  *value = own;
+  return tensorflow::OkStatus();
+}
+
 class AdamWOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -282,12 +294,7 @@ class AdamWOp : public OpKernel {
       Tensor* value = variables[i]->tensor();
       OP_REQUIRES(context, value->dtype() == DT_FLOAT && value->NumElements() == gradient.NumElements(),
                   InvalidArgument("SdpoAdamW: state and gradient of one shape expected"));
-      if (!value->RefCountIsOne()) {
-        Tensor own;
-        OP_REQUIRES_OK(context, context->allocate_temp(DT_FLOAT, value->shape(), &own));
-        std::copy(floats(*value), floats(*value) + value->NumElements(), floats(&own));
-        *value = own;
-      }
+      OP_REQUIRES_OK(context, own_memory(context, value));
       state[i] = floats(value);
     }
     const float* n = floats(numbers);
@@ -295,6 +302,31 @@ class AdamWOp : public OpKernel {
     for_runs(context, gradient.NumElements(), [&](int64_t at, int64_t count) {
       fused_math().adamw(state[0] + at, state[1] + at, state[2] + at, floats(gradient) + at, given, count);
     });
+  }
+};
+
+// sum[places[i]] += rows[i] in ascending i, whatever the number of threads.
+class AddRowsOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &places = context->input(1), &rows = context->input(2);
+    tensorflow::core::RefCountPtr<tensorflow::Var> variable;
+    OP_REQUIRES_OK(context, tensorflow::LookupResource(context, tensorflow::HandleFromInput(context, 0), &variable));
+    Tensor* sum = variable->tensor();
+    OP_REQUIRES(context, sum->dtype() == DT_FLOAT && sum->dims() == 2 && is_matrix(rows, places.NumElements(), sum->dim_size(1)),
+                InvalidArgument("SdpoAddRows: sum [V, D], places [N] and rows [N, D] expected"));
+    const int32_t* place = places.flat<int32_t>().data();
+    const int64_t count = rows.dim_size(0), width = rows.dim_size(1);
+    const bool inside = std::all_of(place, place + count, [&](int32_t at) { return at >= 0 && at < sum->dim_size(0); });
+    OP_REQUIRES(context, inside, InvalidArgument("SdpoAddRows: a place outside the sum"));
+    OP_REQUIRES_OK(context, own_memory(context, sum));
+    for (int64_t i = 0; i < count; i++) {
+      float* to = floats(sum) + place[i] * width;
+      const float* from = floats(rows) + i * width;
+      for (int64_t j = 0; j < width; j++) to[j] += from[j];
+    }
   }
 };
 
@@ -417,6 +449,7 @@ SDPO_REGISTER("SdpoTokenLogpsGradient", TokenLogpsGradientOp);
 SDPO_REGISTER("SdpoInstructions", InstructionsOp);
 SDPO_REGISTER("SdpoSquaredSum", SquaredSumOp);
 SDPO_REGISTER("SdpoAdamW", AdamWOp);
+SDPO_REGISTER("SdpoAddRows", AddRowsOp);
 SDPO_REGISTER("SdpoAttention", AttentionOp);
 SDPO_REGISTER("SdpoAttentionGradient", AttentionGradientOp);
 

@@ -1,5 +1,6 @@
 /** One training pass through a model: forward, log-probs of the head, and backward from what a loss makes of them. */
 import * as tf from '@tensorflow/tfjs-core';
+import { inPlaceSums } from '../engine/in-place-sums.js';
 import type { CausalLM } from './causal-lm.js';
 import {
   decoderLayerActivations,
@@ -100,12 +101,20 @@ export class BackwardPass {
       dx = this.layerBackward(i, before, this.model.isLast(i) ? head : undefined);
       before.dispose();
     }
-    const last = dx;
-    const dEmbedding = tf.tidy(() =>
-      tf.unsortedSegmentSum(last, ids(this.batch.ids), this.model.config.vocabSize),
-    );
-    last.dispose();
-    this.addGradient('embedTokens', dEmbedding);
+    this.addEmbeddingGradient(dx);
+    dx.dispose();
+  }
+
+  /** dx: [N, D] the gradient by the embedded rows. */
+  private addEmbeddingGradient(dx: tf.Tensor2D): void {
+    const places = ids(this.batch.ids);
+    const before = this.gradients.get('embedTokens');
+    const sum =
+      before === undefined
+        ? tf.unsortedSegmentSum(dx, places, this.model.config.vocabSize)
+        : inPlaceSums().addRows(before, places, dx);
+    this.gradients.set('embedTokens', sum);
+    places.dispose();
   }
 
   private rowsOf(layer: number): tf.Tensor1D | undefined {
@@ -162,8 +171,7 @@ export class BackwardPass {
       this.gradients.set(name, gradient);
       return;
     }
-    this.gradients.set(name, tf.add(before, gradient));
-    before.dispose();
+    this.gradients.set(name, inPlaceSums().add(before, gradient));
     gradient.dispose();
   }
 

@@ -7,6 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from '../engine/fused-kernels.js';
+import { inPlaceSums } from '../engine/in-place-sums.js';
 import { matMul } from './matmul.js';
 import { upTo } from './packed-batch.js';
 import { scope } from './scope.js';
@@ -89,24 +90,16 @@ export function headLogpsGradient(
     const dHidden: tf.Tensor2D[] = [];
     let dWeight: tf.Tensor2D | undefined;
     for (let begin = 0; begin < rows.length; begin += chunkRows) {
-      const before = dWeight;
       const own = rows.subarray(begin, begin + chunkRows);
-      const chunk = scope(() => {
-        const part = chunkBackward(
-          hidden,
-          weight,
-          targets,
-          logSumExp,
-          own,
-          c.subarray(begin, begin + chunkRows),
-        );
-        return before === undefined
-          ? part
-          : { ...part, dWeight: tf.add(before, part.dWeight) as tf.Tensor2D };
-      });
-      before?.dispose();
-      dWeight = chunk.dWeight;
+      const coefficientsOfChunk = c.subarray(begin, begin + chunkRows);
+      const chunk = scope(() => chunkBackward(hidden, weight, targets, logSumExp, own, coefficientsOfChunk));
       dHidden.push(chunk.dHidden);
+      if (dWeight === undefined) {
+        dWeight = chunk.dWeight;
+      } else {
+        dWeight = inPlaceSums().add(dWeight, chunk.dWeight) as tf.Tensor2D;
+        chunk.dWeight.dispose();
+      }
     }
     return { dHidden: tf.concat2d(dHidden, 0), dWeight: dWeight! };
   });

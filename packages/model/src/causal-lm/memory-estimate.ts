@@ -4,6 +4,7 @@
  */
 import type { ModelConfig } from '../files/index.js';
 import { hasFused } from '../engine/fused-kernels.js';
+import { hasInPlaceSums } from '../engine/in-place-sums.js';
 import type { ActivationPolicy } from './backward-pass.js';
 import { parameterSpecs } from './parameters.js';
 
@@ -49,8 +50,8 @@ export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDeman
   const layer = keptByLayer(config, size);
   const kept = size.activations === 'keep' ? layer * numHiddenLayers : d * numHiddenLayers + layer;
   const logits = size.logitRows * vocabSize * (hasFused('SdpoTokenLogps') ? 2 : 4);
-  // While gradients by the embedding or the head are added there are three of their size beside the one that stays.
-  const sums = 3 * vocabSize * d;
+  // Beside the gradient by the head that stays: this pass's and a chunk's of it; where sums are not made in place, a third.
+  const sums = (hasInPlaceSums() ? 2 : 3) * vocabSize * d;
   // A layer's own gradients stand beside the sums that they are added to.
   const layerGradients = (2 * (parameters - vocabSize * d)) / numHiddenLayers;
   const layerWork = size.tokens * workOfLayer(config, size) + layerGradients;

@@ -78,6 +78,11 @@ export type FusedKernelName = keyof FusedKernels;
 
 let allowed = true;
 
+/** Whether an engine's own kernels may be used: not inside {@link withoutFusedKernels}. */
+export function fusedKernelsAllowed(): boolean {
+  return allowed;
+}
+
 /** Whether the current engine has a kernel for it. */
 export function hasFused(name: FusedKernelName): boolean {
   return allowed && tf.getKernel(name, tf.getBackend()) !== undefined;

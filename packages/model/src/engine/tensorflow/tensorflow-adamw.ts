@@ -10,10 +10,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { AdamWHyperparameters, FusedAdamW, FusedAdamWSlot } from '../fused-adamw.js';
 import type { TensorflowKernels } from './kernels.js';
+import { ResourceVariable } from './resource-variable.js';
 
 const FLOAT = { dtype: 'float32' } as const;
-
-let variables = 0;
 
 /**
  * The fused optimiser of an open TensorFlow engine.
@@ -29,38 +28,6 @@ export function tensorflowAdamW(kernels: TensorflowKernels, native: boolean): Fu
       return slot;
     },
   };
-}
-
-/** A float32 variable in TensorFlow's own memory: an update writes it in place unless a tensor still shares it. */
-class ResourceVariable {
-  private readonly handle: tf.Tensor;
-
-  constructor(
-    private readonly kernels: TensorflowKernels,
-    initial: tf.Tensor,
-  ) {
-    const name = `selective-dpo/${process.pid}/${variables++}`;
-    const attributes = { container: '', shared_name: name, dtype: FLOAT, shape: initial.shape };
-    this.handle = tf.keep(kernels.single('VarHandleOp', attributes, []));
-    this.assign(initial);
-  }
-
-  assign(value: tf.Tensor): void {
-    this.kernels.run('AssignVariableOp', { dtype: FLOAT, validate_shape: false }, [this.handle, value], 0);
-  }
-
-  read(): tf.Tensor {
-    return this.kernels.single('ReadVariableOp', { dtype: FLOAT }, [this.handle]);
-  }
-
-  asInput(): tf.Tensor {
-    return this.handle;
-  }
-
-  dispose(): void {
-    this.kernels.run('DestroyResourceOp', { ignore_lookup_error: true }, [this.handle], 0);
-    this.handle.dispose();
-  }
 }
 
 class ResourceSlot implements FusedAdamWSlot {

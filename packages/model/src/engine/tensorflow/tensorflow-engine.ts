@@ -8,12 +8,14 @@ import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { InputError } from '@selective-dpo/foundation';
 import { floatsOf, useBackend } from '../backend.js';
 import type { Engine, EnginePrecision } from '../engine.js';
+import { registerInPlaceSums } from '../in-place-sums.js';
 import { tensorflowEnvironment } from '../matmul-probe.js';
 import { tf } from '../tfjs-setup.js';
 import { TENSORFLOW_VERSION, damageOf, installedEngine, type InstalledEngine } from './engine-folder.js';
 import { TensorflowKernels, type TensorflowBackend, type TensorflowBinding } from './kernels.js';
 import { registerFusedKernels } from './register-fused-kernels.js';
 import { tensorflowAdamW } from './tensorflow-adamw.js';
+import { tensorflowSums } from './tensorflow-sums.js';
 
 const require = createRequire(import.meta.url);
 
@@ -62,7 +64,10 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
   const { binding } = loaded;
   const backend = tf.backend() as unknown as TensorflowBackend;
   const kernels = new TensorflowKernels(backend, binding);
-  if (!backend.isUsingGpuDevice && !fusedRegistered) registerFusedKernels(kernels);
+  if (!backend.isUsingGpuDevice && !fusedRegistered) {
+    registerFusedKernels(kernels);
+    registerInPlaceSums('tensorflow', tensorflowSums(kernels));
+  }
   fusedRegistered = true;
   return {
     name: 'tensorflow',
