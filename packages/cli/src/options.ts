@@ -55,6 +55,17 @@ export class OptionReader {
     return undefined;
   }
 
+  /** A number from `least` to `most`. */
+  real(name: string, flag: string, least: number, most: number): number | undefined {
+    const value = this.values[name];
+    if (value === undefined) return undefined;
+    const number =
+      typeof value === 'string' && /^\d+(\.\d+)?(e-?\d{1,2})?$/i.test(value) ? Number(value) : NaN;
+    if (number >= least && number <= most) return number;
+    this.refuse(flag, quoteValue(value), `a number from ${least} to ${most}`);
+    return undefined;
+  }
+
   /** Bytes of a size such as 16GiB. */
   byteSize(name: string, flag: string): number | undefined {
     const value = this.values[name];

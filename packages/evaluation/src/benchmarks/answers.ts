@@ -18,6 +18,8 @@ export interface GenerationRecord {
   prompt_tokens: number[];
   dropped_tokens: number[];
   answer_tokens: number[];
+  /** `stop`, or `length` for an answer that was cut. */
+  finish_reasons: ('stop' | 'length')[];
 }
 
 /** A model's answer to one question. */
@@ -62,6 +64,7 @@ const generation = z
   .object({
     ...{ fingerprint: z.string().max(64), temperature: z.number(), seed: z.number() },
     ...{ prompt_tokens: counts, dropped_tokens: counts, answer_tokens: counts },
+    finish_reasons: z.array(z.enum(['stop', 'length'])).max(64),
   })
   .optional();
 

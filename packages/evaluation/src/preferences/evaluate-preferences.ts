@@ -16,7 +16,8 @@ import {
   type TrainingConfig,
 } from '@selective-dpo/trainer';
 import { PoissonBootstrap, type Estimate } from '../statistics/poisson-bootstrap.js';
-import { evaluatedModels, rowsToEvaluate, type EvaluatedModel, type Split } from './evaluated-rows.js';
+import { evaluatedModels, type EvaluatedModel } from '../models/evaluated-model.js';
+import { rowsToEvaluate, type Split } from './evaluated-rows.js';
 import { MEANS, pairFigures, pairMeans, type PairFigures } from './pair-figures.js';
 import { TokenStatisticsGatherer, type TokenStatistics } from './token-statistics.js';
 
