@@ -1,4 +1,4 @@
-import { InputErrors } from '@selective-dpo/foundation';
+import type { InputErrors } from '@selective-dpo/foundation';
 import { describe, expect, it } from 'vitest';
 import { refusalOf } from '../../trainer/test/refusal.js';
 import { readAnswers, answerLine } from '../src/benchmarks/answers.js';
