@@ -7,8 +7,17 @@ export {
   type TrainingKey,
 } from './config/training-config.js';
 export { describePlan, longestPair, planMemory, type MemoryPlan } from './config/memory-plan.js';
-export { RUN_CONFIG_FILE } from './run/run-directory.js';
-export { resolveTrainingConfig } from './config/resolve-config.js';
+export {
+  FINAL_FOLDER,
+  RUN_CONFIG_FILE,
+  readRun,
+  runOfFolder,
+  type RunIdentity,
+} from './run/run-directory.js';
+export { expectation, resolveTrainingConfig } from './config/resolve-config.js';
+export { objectiveOfStep } from './config/objective.js';
+export { openPolicy, type Policy } from './policy.js';
+export { MeanMetrics, evaluatedBatches, type EvaluatedBatch } from './evaluate.js';
 export { alignmentScores, type PairLogps, type Side } from './selection/alignment-score.js';
 export {
   SELECTION_RULES,
@@ -27,4 +36,7 @@ export {
   type PairLoss,
   type PairMask,
 } from './loss/preference-loss.js';
-export type { Metrics } from './step/batch-metrics.js';
+export { pairRewards, type Metrics, type PairOutcome } from './step/batch-metrics.js';
+export { refuseNonFiniteLogps } from './step/finiteness.js';
+export type { CachedPair, MicroBatching, Objective } from './step/selective-step.js';
+export { maskedLogRatio } from './loss/preference-loss.js';

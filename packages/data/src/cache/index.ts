@@ -8,3 +8,4 @@ export { epochOrder, splitRows } from './epoch-order.js';
 export { verifyCache, type CacheVerification } from './verify-cache.js';
 export { cacheInfo, type CacheInfo } from './cache-info.js';
 export { CACHE_COLUMNS } from './parquet-shard.js';
+export { ParquetTable, type ParquetColumn } from './parquet-table.js';

@@ -1,7 +1,7 @@
 /** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
-import parquet from 'parquetjs-lite';
 import { sumLogps, type CacheRow } from './cache-row.js';
 import { decodedRows } from './foreign-decoding.js';
+import { ParquetTable } from './parquet-table.js';
 
 const ids = { type: 'INT32', repeated: true, compression: 'SNAPPY' } as const;
 const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
@@ -21,30 +21,15 @@ const SCHEMA = {
 /** Names of the columns, in order. */
 export const CACHE_COLUMNS = Object.keys(SCHEMA);
 
-/** Rows in a row group. */
-const ROW_GROUP_ROWS = 1024;
-
-/**
- * The bytes of a Parquet file; equal rows give equal bytes. Made in memory, because the library does not wait for its
- * last writes and so loses their errors: the file itself is written by the caller.
- */
+/** The bytes of a Parquet file; equal rows give equal bytes. */
 export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  const sink = {
-    write(bytes: Uint8Array, done: () => void) {
-      pieces.push(bytes);
-      done();
-    },
-    end(done: () => void) {
-      done();
-    },
-  };
-  const writer = await parquet.ParquetWriter.openStream(new parquet.ParquetSchema(SCHEMA), sink, {
-    rowGroupSize: ROW_GROUP_ROWS,
+  const table = await ParquetTable.open(SCHEMA, (bytes) => {
+    pieces.push(bytes);
   });
   for (const row of rows) {
     // Typed arrays must become plain arrays: the library cuts a Float32Array to one element without a word.
-    await writer.appendRow({
+    await table.append({
       pair_id: row.pairId,
       source_row: row.sourceRow,
       prompt_ids: Array.from(row.promptIds),
@@ -56,7 +41,7 @@ export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uin
       ref_rejected_logps: sumLogps(row.rejectedRefLogps),
     });
   }
-  await writer.close();
+  await table.close();
   return Buffer.concat(pieces);
 }
 

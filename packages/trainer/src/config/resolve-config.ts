@@ -89,7 +89,8 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
   });
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+/** What a schema expected where it found a problem, for messages. */
+export function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`;
