@@ -1,0 +1,1 @@
+export type { RunStatus, SweepReport, SweptRun } from './swept-run.js';
