@@ -5,6 +5,7 @@ import { addDemoCommand } from './commands/demo-command.js';
 import { addEngineCommand } from './commands/engine-command.js';
 import { addEvalCommand } from './commands/eval-command.js';
 import { addScoreCommand } from './commands/score-command.js';
+import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
 import { VERSION } from './version.js';
 
@@ -18,6 +19,7 @@ export function buildProgram(context: CommandContext): Command {
     .version(VERSION);
   addScoreCommand(program, context);
   addTrainCommand(program, context);
+  addSweepCommand(program, context);
   addEvalCommand(program, context);
   addCacheCommand(program, context);
   addEngineCommand(program, context);

@@ -14,7 +14,10 @@ export {
   runOfFolder,
   type RunIdentity,
 } from './run/run-directory.js';
-export { expectation, resolveTrainingConfig } from './config/resolve-config.js';
+export { expectation, resolveEntries, resolveTrainingConfig } from './config/resolve-config.js';
+export { scalarOf, type Entry } from './config/config-yaml.js';
+export { isFinished } from './run/final-model.js';
+export { METRICS_FILE, metricsLines, type MetricsLine } from './run/metrics-log.js';
 export { objectiveOfStep } from './config/objective.js';
 export { openPolicy, type Policy } from './policy.js';
 export { MeanMetrics, evaluatedBatches, type EvaluatedBatch } from './evaluate.js';

@@ -1,6 +1,12 @@
 export { CACHE_SCHEMA_VERSION, type CacheInputs } from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
-export { DROPPED_FILE, MANIFEST_FILE, type CacheManifest, type CacheShard } from './manifest.js';
+export {
+  DROPPED_FILE,
+  MANIFEST_FILE,
+  readManifest,
+  type CacheManifest,
+  type CacheShard,
+} from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
 export { templateInstantOf } from './template-instant.js';

@@ -9,6 +9,8 @@ export interface ParquetColumn {
   type: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE';
   /** A list of values a row. */
   repeated?: boolean;
+  /** A row may leave it out. */
+  optional?: boolean;
   compression?: 'UNCOMPRESSED' | 'GZIP' | 'SNAPPY';
 }
 

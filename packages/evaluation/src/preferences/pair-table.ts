@@ -1,6 +1,6 @@
 /** The figures of pairs as a file: CSV (RFC 4180) or Parquet. */
 import type { FileHandle } from 'node:fs/promises';
-import { InputError, publishFile } from '@selective-dpo/foundation';
+import { InputError, csvLine, publishFile } from '@selective-dpo/foundation';
 import { ParquetTable, type ParquetColumn } from '@selective-dpo/data';
 import type { PairFigures } from './pair-figures.js';
 
@@ -59,19 +59,12 @@ interface Table {
 }
 
 async function csvTable(handle: FileHandle): Promise<Table> {
-  const line = (cells: readonly (string | number)[]) => `${cells.map(csvCell).join(',')}\r\n`;
-  await handle.appendFile(line(NAMES));
+  await handle.appendFile(csvLine(NAMES));
   return {
-    append: (pairs) => handle.appendFile(pairs.map((pair) => line(NAMES.map((name) => pair[name]))).join('')),
+    append: (pairs) =>
+      handle.appendFile(pairs.map((pair) => csvLine(NAMES.map((name) => pair[name]))).join('')),
     close: () => Promise.resolve(),
   };
-}
-
-/** A leading = + - @ in a text makes spreadsheets compute it: such a text is quoted behind an apostrophe. */
-function csvCell(cell: string | number): string {
-  if (typeof cell === 'number') return String(cell);
-  const safe = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 async function parquetTable(handle: FileHandle): Promise<Table> {

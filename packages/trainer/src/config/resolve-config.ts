@@ -24,6 +24,20 @@ export async function resolveTrainingConfig(
     ...(file === undefined ? [] : await entriesOfFile(file, problems)),
     ...entriesOfWords(overrides, problems),
   ];
+  const config = resolveEntries(entries, problems);
+  if (problems.length > 0 || config === undefined) throw new InputErrors(problems);
+  return config;
+}
+
+/**
+ * Resolves settings that were read already: defaults, then the entries, later ones winning.
+ * @param problems what is wrong is added here: every unknown key, every value out of its limits.
+ * @returns undefined where a value is out of its limits.
+ */
+export function resolveEntries(
+  entries: readonly Entry[],
+  problems: InputError[],
+): TrainingConfig | undefined {
   const last = new Map(entries.map((entry) => [entry.key, entry]));
   const known = [...last.values()].filter((entry) => isKnown(entry, problems));
   const result = trainingConfigSchema.safeParse(
@@ -39,7 +53,6 @@ export async function resolveTrainingConfig(
       }),
     );
   }
-  if (problems.length > 0 || result.data === undefined) throw new InputErrors(problems);
   return result.data;
 }
 

@@ -63,11 +63,16 @@ export class MetricsLog {
 export async function lastMetricsIn(path: string): Promise<{ train?: Metrics; eval?: Metrics }> {
   const last: MetricsLog['last'] = {};
   try {
-    for await (const { value } of wholeLines(path)) remember(value, last);
+    for await (const value of metricsLines(path)) remember(value, last);
   } catch (error) {
     throw explainSystemError(error, path);
   }
   return last;
+}
+
+/** The whole lines of a file of metrics, in order; memory holds one. @throws InputError `file-not-found`, `metrics-damaged`. */
+export async function* metricsLines(path: string): AsyncGenerator<MetricsLine> {
+  for await (const { value } of wholeLines(path)) yield value;
 }
 
 function remember({ split, ...figures }: MetricsLine, last: MetricsLog['last']): void {
