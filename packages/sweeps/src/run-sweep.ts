@@ -26,7 +26,7 @@ import { runResults, type RunResult } from './results/run-result.js';
 export type RunEvent =
   | { type: 'run-started'; run: string; key: string }
   | ({ type: 'run-progress'; run: string; key: string } & RunProgress)
-  | { type: 'run-ended'; run: string; key: string; status: TrainOutcome['status']; message?: string };
+  | ({ type: 'run-ended'; run: string; key: string } & TrainOutcome);
 
 export type SweepEvent = RunEvent | ProgressEvent | NoticeEvent;
 
@@ -142,13 +142,12 @@ async function trainAll(
     listener({ type: 'run-started', ...id });
     const outcome = await trainOne(options, place);
     place.finished = outcome.status === 'finished' && (await isFinishedRun(place.directory));
-    const { status } = outcome;
+    listener({ type: 'run-ended', ...id, ...outcome });
     if (outcome.status === 'failed') {
       const { message, badInput } = outcome;
       failures.set(digest, { run: name, message, badInput });
-      listener({ type: 'run-ended', ...id, status, message });
-    } else listener({ type: 'run-ended', ...id, status });
-    if (status !== 'stopped') listener(meter.advance(1));
+    }
+    if (outcome.status !== 'stopped') listener(meter.advance(1));
   };
   await inPool(waiting, parallel, work, signal);
   return failures;

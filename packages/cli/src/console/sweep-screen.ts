@@ -34,8 +34,8 @@ export class SweepScreen {
         else if (!writer.isTerminal) writer.listen(progressOf(event, this.metric));
         break;
       case 'run-ended':
-        writer.event(event, this.endOf(event.run, event.status, event.message));
         running.delete(event.run);
+        writer.event(event, this.endOf(event));
         break;
       case 'progress':
         this.sweep = event;
@@ -47,9 +47,10 @@ export class SweepScreen {
     if (running.size > 0) writer.block(() => this.table());
   };
 
-  private endOf(run: string, status: string, message: string | undefined): string {
-    if (message !== undefined) return `${status} ${run}: ${message}`;
-    const figures = this.running.get(run)?.figures ?? {};
+  private endOf(event: Extract<SweepEvent, { type: 'run-ended' }>): string {
+    const { run, status } = event;
+    if (event.status === 'failed') return `${status} ${run}: ${event.message}`;
+    const figures = event.status === 'finished' ? event.figures : {};
     const shown = ['train/loss', this.metric]
       .filter((name) => figures[name] !== undefined)
       .map((name) => `${name} ${figures[name]!.toFixed(4)}`);

@@ -22,7 +22,11 @@ export interface RunProgress {
 
 /** How a process ended. */
 export type TrainOutcome =
-  | { status: 'finished' }
+  | {
+      status: 'finished';
+      /** Last figures, as in {@link RunProgress}. */
+      figures: Record<string, number>;
+    }
   | { status: 'stopped' }
   | {
       status: 'failed';
@@ -79,7 +83,7 @@ export async function trainInProcess(
     });
     if (signal.aborted) stop();
     const { code, by } = await ended(child);
-    if (code === 0) return { status: 'finished' };
+    if (code === 0) return { status: 'finished', figures: told.figures };
     if (signal.aborted && (code === 130 || by !== null)) return { status: 'stopped' };
     return {
       status: 'failed',
