@@ -1,7 +1,7 @@
 /** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
-import parquet from 'parquetjs-lite';
 import { sumLogps, type CacheRow } from './cache-row.js';
 import { decodedRows } from './foreign-decoding.js';
+import { ParquetTable } from './parquet-table.js';
 
 const ids = { type: 'INT32', repeated: true, compression: 'SNAPPY' } as const;
 const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
@@ -30,31 +30,16 @@ export const CACHE_COLUMNS = Object.keys(SCHEMA);
 /** Names of those behind them in caches with the reference's likeliest tokens. */
 export const TOP_COLUMNS = Object.keys(TOP_SCHEMA);
 
-/** Rows in a row group. */
-const ROW_GROUP_ROWS = 1024;
-
-/**
- * The bytes of a Parquet file; equal rows give equal bytes. Made in memory, because the library does not wait for its
- * last writes and so loses their errors: the file itself is written by the caller. All rows have `refTop`, or none has.
- */
+/** The bytes of a Parquet file; equal rows give equal bytes. All rows have `refTop`, or none has. */
 export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  const sink = {
-    write(bytes: Uint8Array, done: () => void) {
-      pieces.push(bytes);
-      done();
-    },
-    end(done: () => void) {
-      done();
-    },
-  };
   const schema = rows[0]?.refTop === undefined ? SCHEMA : { ...SCHEMA, ...TOP_SCHEMA };
-  const writer = await parquet.ParquetWriter.openStream(new parquet.ParquetSchema(schema), sink, {
-    rowGroupSize: ROW_GROUP_ROWS,
+  const table = await ParquetTable.open(schema, (bytes) => {
+    pieces.push(bytes);
   });
   for (const row of rows) {
     // Typed arrays must become plain arrays: the library cuts a Float32Array to one element without a word.
-    await writer.appendRow({
+    await table.append({
       pair_id: row.pairId,
       source_row: row.sourceRow,
       prompt_ids: Array.from(row.promptIds),
@@ -72,7 +57,7 @@ export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uin
       }),
     });
   }
-  await writer.close();
+  await table.close();
   return Buffer.concat(pieces);
 }
 

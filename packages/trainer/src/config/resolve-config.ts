@@ -26,7 +26,33 @@ export async function resolveTrainingConfig(
     ...(file === undefined ? [] : await entriesOfFile(file, problems)),
     ...entriesOfWords(overrides, problems),
   ];
+  const config = resolveEntries(entries, problems);
+  if (problems.length > 0 || config === undefined) throw new InputErrors(problems);
+  return config;
+}
+
+/**
+ * Resolves settings that were read already: defaults, then the entries, later ones winning.
+ * @param problems what is wrong is added here: every unknown key, every value out of its limits, and else every setting that
+ *   has no meaning beside the others.
+ * @returns undefined where a value is out of its limits.
+ */
+export function resolveEntries(
+  entries: readonly Entry[],
+  problems: InputError[],
+): TrainingConfig | undefined {
   const last = new Map(entries.map((entry) => [entry.key, entry]));
+  const config = valuesOf(last, problems);
+  if (config !== undefined) problems.push(...combinationErrors(config, (key) => placeOf(last.get(key))));
+  return config;
+}
+
+/** Checks one setting by itself, whatever else will be set. @param problems what is wrong with it is added here. */
+export function checkSetting(entry: Entry, problems: InputError[]): void {
+  valuesOf(new Map([[entry.key, entry]]), problems);
+}
+
+function valuesOf(last: ReadonlyMap<string, Entry>, problems: InputError[]): TrainingConfig | undefined {
   const known = [...last.values()].filter((entry) => isKnown(entry, problems));
   const values = Object.fromEntries(known.map(({ key, value }) => [key, value]));
   const result = trainingConfigSchema.safeParse({ ...defaultsOfLoss(values), ...values });
@@ -40,10 +66,6 @@ export async function resolveTrainingConfig(
       }),
     );
   }
-  if (result.success) {
-    problems.push(...combinationErrors(result.data, (key) => placeOf(last.get(key))));
-  }
-  if (problems.length > 0 || result.data === undefined) throw new InputErrors(problems);
   return result.data;
 }
 
@@ -99,7 +121,8 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
   });
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+/** What a schema expected where it found a problem, for messages. */
+export function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`;
