@@ -1,4 +1,5 @@
 /** Many questions to a judge at one time, each finished one a line of the judgment file. */
+import { setMaxListeners } from 'node:events';
 import { InputError, Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import type { AppendedLines } from '../files/appended-lines.js';
 import { JudgeFailure } from './judge.js';
@@ -43,6 +44,8 @@ export async function judgeTasks(
   const meter = new ProgressMeter('judge', 'judgments', total, options.alreadyDone);
   const failed = new AbortController();
   const ended = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  // Every request listens to it; Node would take more than ten for a leak.
+  setMaxListeners(0, ended);
   const failures = new Failures(listener);
   let next = 0;
   const worker = async (): Promise<void> => {
