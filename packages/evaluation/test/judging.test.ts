@@ -5,6 +5,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
 import { shared } from '../../trainer/test/shared-data.js';
 import { pairwiseMessages } from '../src/judge/pairwise-prompt.js';
+import type { TurnJudgment } from '../src/judge/single.js';
 import { pointsOfA, verdictOf, type Verdict } from '../src/judge/verdict.js';
 import {
   ChatEndpoint,
@@ -340,24 +341,51 @@ describe.skipIf(shared === undefined)('rateAnswers with MT-Bench’s own files (
     const lines = (await readFile(outFile, 'utf8'))
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, string & number & [string, string]>);
+      .map((line) => JSON.parse(line) as TurnJudgment);
     expect(lines).toHaveLength(160);
-    const ratings = lines.map((line) => ratingFor(line['user_prompt']!));
+    const ratings = lines.map((line) => ratingFor(line.user_prompt));
     expect(lines.map(({ score }) => score)).toEqual(ratings.map((rating) => rating ?? -1));
     const known = ratings.filter((rating) => rating !== undefined);
     expect(result).toMatchObject({ rated: known.length, withoutVerdict: 160 - known.length, missing: 0 });
     expect(result.withoutVerdict).toBeGreaterThan(0);
     expect(result.rating!.value).toBeCloseTo(known.reduce((a, b) => a + b, 0) / known.length, 9);
-    expect(lines.filter((line) => line['judge']![1] === 'single-math-v1')).not.toHaveLength(0);
-    const coding = lines.find((line) => line['judge']![1] === 'single-math-v1-multi-turn')!;
-    expect(coding['user_prompt']).toContain('### Reference answer:');
+    expect(lines.filter((line) => line.judge[1] === 'single-math-v1')).not.toHaveLength(0);
+    // Of the 30 questions that are compared with a right answer, one has none in the file.
+    expect(notices).toEqual(['no-reference']);
+    expect(lines.filter((line) => line.judge[1].includes('math'))).toHaveLength(2 * 29);
+    const coding = lines.find((line) => line.judge[1] === 'single-math-v1-multi-turn')!;
+    expect(coding.user_prompt).toContain('### Reference answer:');
     // What an answer contains is not read as a mark of the template.
-    const first = lines.find((line) => line['question_id'] === 81 && line['turn'] === 1)!;
-    expect(first['user_prompt']).toContain('first {answer} of 81');
-    expect(first['tstamp']).toBe(7);
+    const first = lines.find((line) => line.question_id === 81 && line.turn === 1)!;
+    expect(first.user_prompt).toContain('first {answer} of 81');
+    expect(first.tstamp).toBe(7);
     // Again: nothing is asked, the result is the same.
     const never: Judge = { name: 'scripted', ask: () => Promise.reject(new Error('asked again')) };
     expect(await rate(never, outFile)).toEqual(result);
+  });
+
+  it('takes the references of a file of their own', async () => {
+    const outFile = join(await freshFolder(), 'ratings.jsonl');
+    const turns = ['the right first', 'the right second'];
+    const reference = { question_id: 123, model_id: 'gpt', choices: [{ index: 0, turns }] };
+    const judge: Judge = { name: 'x', ask: () => Promise.resolve('[[7]]') };
+    const result = await rateAnswers({
+      ...{
+        judge,
+        format: 'mt-bench',
+        questionFile,
+        answerFile,
+        promptFile,
+        outFile,
+        attempts: 1,
+        concurrency: 1,
+      },
+      ...{ now: () => 0, referenceFile: await writeLines([reference]) },
+    });
+    expect(result).toMatchObject({ rated: 160, rating: { value: 7, low: 7, high: 7 } });
+    const text = await readFile(outFile, 'utf8');
+    expect(text.match(/"single-math-v1/g)).toHaveLength(2 * 30);
+    expect(text).toContain('the right second');
   });
 
   it('refuses prompts that are not there or have other marks, with their lines', async () => {
