@@ -47,7 +47,7 @@ export async function judgeTasks(
   // Every request listens to it; Node would take more than ten for a leak.
   setMaxListeners(0, ended);
   const failures = new Failures(listener);
-  let next = 0;
+  let [next, written] = [0, 0];
   const worker = async (): Promise<void> => {
     while (next < tasks.length && !ended.aborted) {
       const task = tasks[next++]!;
@@ -61,6 +61,7 @@ export async function judgeTasks(
       }
       failures.inARow = 0;
       await file.append([line]);
+      written++;
       listener?.(meter.advance(1, { repeated: options.repeated?.() ?? 0 }));
     }
   };
@@ -72,7 +73,7 @@ export async function judgeTasks(
   );
   await Promise.all(workers);
   if (failed.signal.aborted) throw failed.signal.reason;
-  if (signal?.aborted === true) {
+  if (signal?.aborted === true && written + failures.count < tasks.length) {
     throw new Interrupted('stopped; finished judgments are in the file', 'run the same command again');
   }
   return failures.count;
