@@ -244,6 +244,44 @@ describe('judgePairs', () => {
     expect((await judging(never, { outFile, limit: 5 })).result.judged).toBe(5);
   });
 
+  it('compares conversations of several turns, named as their questions are', async () => {
+    const said = (model: string) =>
+      writeLines([
+        {
+          question_id: 81,
+          model_id: model,
+          choices: [{ index: 0, turns: [`${model} one`, `${model} two`] }],
+        },
+      ]);
+    const prompts: string[] = [];
+    const judge: Judge = {
+      name: 'x',
+      ask({ messages }) {
+        prompts.push(messages[1]!.content);
+        return Promise.resolve('[[A>B]]');
+      },
+    };
+    const { outFile, result } = await judging(judge, {
+      ...{ format: 'mt-bench', answerFile: await said('new'), baselineFile: await said('old') },
+      questionFile: await writeLines([
+        { question_id: 81, category: 'math', turns: ['q one', 'q two'], reference: ['r', 's'] },
+      ]),
+    });
+    expect(result).toMatchObject({ judged: 1, ties: 1, contradictions: 1 });
+    expect(JSON.parse(await readFile(outFile, 'utf8'))).toMatchObject({
+      question_id: 81,
+      model: 'new',
+      baseline: 'old',
+    });
+    const order = (prompt: string, ...parts: string[]) => {
+      const places = parts.map((part) => prompt.indexOf(part));
+      expect(places).not.toContain(-1);
+      expect(places).toEqual(places.toSorted((a, b) => a - b));
+    };
+    order(prompts[0]!, 'r\n\ns', 'q one', 'old one', 'q two', 'old two', 'new one', 'new two');
+    order(prompts[1]!, 'q one', 'new one', 'q two', 'new two', 'old one', 'old two');
+  });
+
   it('wants an answer of both models to every question', async () => {
     const few = await writeLines(answersOf('new').slice(0, 100));
     const judge: Judge = { name: 'x', ask: () => Promise.reject(new Error('asked')) };
