@@ -15,13 +15,7 @@ import {
   type PairwiseResult,
 } from '../src/index.js';
 import { freshFolder, writeLines } from './fresh-folder.js';
-import {
-  flakyVerdict,
-  numberOf,
-  opinionOf,
-  startScriptedJudge,
-  type ScriptedJudge,
-} from './scripted-judge.js';
+import { flakyVerdict, opinionOf, startScriptedJudge, type ScriptedJudge } from './scripted-judge.js';
 
 const COUNT = 120;
 const questions = Array.from({ length: COUNT }, (_, i) => ({
