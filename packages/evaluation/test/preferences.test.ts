@@ -42,8 +42,8 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 
 describe('evaluatePreferences', () => {
   it('gives the figures that the run itself wrote, bit for bit', async () => {
-    const { split, step, ...figures } = (await linesOf(run)).findLast((line) => line.split === 'eval')!;
-    expect([split, step]).toEqual(['eval', 6]);
+    const { split, step, time, ...figures } = (await linesOf(run)).findLast((line) => line.split === 'eval')!;
+    expect([split, step, typeof time]).toEqual(['eval', 6, 'number']);
     const report = await evaluate();
     expect(report.models[0]!.metrics).toEqual(figures);
     expect(report.settings).toMatchObject({ keep: 0.3, beta: 0.2, ...SPLIT });
