@@ -45,7 +45,10 @@ async function prepareCafe() {
   await score('larger', reference, policy, data);
   const policyDpo = await trained('policy-dpo', policy, 'same', [...settings, 'learningRate=3e-4']);
   // Its log-probs are those the reference is measured by, so textbook DPO needs no further cache.
-  const referenceDpo = await trained('reference-dpo', reference, 'larger', [...settings, 'learningRate=1e-4']);
+  const referenceDpo = await trained('reference-dpo', reference, 'larger', [
+    ...settings,
+    'learningRate=1e-4',
+  ]);
   await score('same-aligned', policyDpo, policy, data);
   await score('larger-aligned', referenceDpo, policy, data);
 }
@@ -63,7 +66,15 @@ async function prepareRasbt() {
   const data = { dataFile: place('preferences.json'), limits: RASBT_LIMITS };
   await score('same', policy, values.stories, data);
   const aligned = await trained('policy-dpo', policy, 'same', [
-    ...['selection=all', 'keep=1', 'beta=0.1', 'epochs=2', 'batchSize=16', 'learningRate=3e-4', 'warmupSteps=5'],
+    ...[
+      'selection=all',
+      'keep=1',
+      'beta=0.1',
+      'epochs=2',
+      'batchSize=16',
+      'learningRate=3e-4',
+      'warmupSteps=5',
+    ],
   ]);
   await score('same-aligned', aligned, values.stories, data);
 }
