@@ -56,7 +56,7 @@ type Part = (typeof PARTS)[number];
 /**
  * Reads a sweep file. Relative paths are relative to its folder.
  * @param problems what is wrong in it is added here.
- * @throws InputError `file-not-found`, `file-too-large` above 1 MiB, …
+ * @throws InputErrors for what is not YAML; InputError `file-not-found`, `file-too-large` above 1 MiB, …
  */
 export async function readSweepFile(file: string, problems: InputError[]): Promise<SweepFile> {
   const text = (await readRegularFile(file, MAX_BYTES)).toString('utf8');
@@ -66,7 +66,6 @@ export async function readSweepFile(file: string, problems: InputError[]): Promi
     ...{ base: [], grid: [], list: [], runs: [], seeds: [] },
   };
   const yaml = YamlOutline.parse(file, text, problems);
-  if (yaml === undefined) return sweep;
   for (const pair of yaml.pairs(yaml.root, 1, 'sweep')) readPart(yaml, pair, sweep);
   return sweep;
 }
