@@ -149,6 +149,7 @@ async function trainAll(
     }
     if (outcome.status !== 'stopped') listener(meter.advance(1));
   };
+  if (waiting.length > 0) listener(meter.advance(0));
   await inPool(waiting, parallel, work, signal);
   return failures;
 }
