@@ -35,7 +35,7 @@ describe('the runs of a sweep', () => {
       'plain_keep=0.4_learningRate=0.00001_warmupSteps=2_seed=3',
     ]);
     const last = plan.runs.at(-1)!;
-    expect(last.config).toMatchObject({
+    expect(last.made.config).toMatchObject({
       engine: 'wasm',
       beta: 0.3,
       keep: 0.4,
@@ -83,7 +83,7 @@ describe('the runs of a sweep', () => {
     for (const run of runs) {
       const words = trainArguments(run, 'out');
       const settings = words.slice(words.indexOf('--resume') + 1);
-      expect(await resolveTrainingConfig(undefined, settings)).toEqual(run.config);
+      expect(await resolveTrainingConfig(undefined, settings)).toEqual(run.made.config);
     }
   });
 });

@@ -23,7 +23,7 @@ async function sweepFile(lines: readonly string[], name = 'sweep.yaml'): Promise
 
 const tables = async (out: string) =>
   Promise.all(
-    ['results.csv', 'results.parquet'].map(async (name) =>
+    ['results.csv', 'results.parquet', 'report.html'].map(async (name) =>
       (await readFile(join(out, name))).toString('base64'),
     ),
   );

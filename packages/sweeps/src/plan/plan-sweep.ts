@@ -79,11 +79,12 @@ async function planRun(
   const policy = sources.of('policy', settings, line);
   const cache = sources.of('cache', settings, line);
   if (config === undefined || policy === undefined || cache === undefined) return undefined;
-  const digest = runDigest({
+  const made = {
     policySha256: await sources.digest('policy', policy),
     cacheManifestSha256: await sources.digest('cache', cache),
     config,
-  });
+  };
+  const digest = runDigest(made);
   const key = digest.slice(0, KEY_DIGITS);
   const parts = varied.map((setting) => `${setting.key}=${setting.value}`);
   const name = [...(runName === undefined ? [] : [runName]), ...parts].join('_') || 'run';
@@ -93,7 +94,7 @@ async function planRun(
     ...(runName === undefined ? {} : { run: runName }),
   };
   return {
-    ...{ name, folder: folderName(name, key), key, digest, config },
+    ...{ name, folder: folderName(name, key), key, digest, made },
     ...{ policyDirectory: policy.directory, cacheDirectory: cache.directory },
     values: Object.fromEntries(sweptKeys.map((swept) => [swept, known[swept]!])),
   };
