@@ -51,6 +51,7 @@ describe('ChatEndpoint', () => {
     ['500', (response: ServerResponse) => response.writeHead(500).end()],
     ['503', (response: ServerResponse) => response.writeHead(503).end()],
     ['a stall', () => undefined],
+    ['a stall in its answer', (response: ServerResponse) => response.writeHead(200).write('{')],
     ['a cut connection', (response: ServerResponse) => response.destroy()],
     [
       'a cut answer',
@@ -191,6 +192,22 @@ describe('ChatEndpoint', () => {
     }
     expect(refused).toMatchObject({ code: 'judge-url' });
     expect(JSON.stringify((refused as InputError).details)).not.toContain('secret');
+  });
+
+  it('refuses a key that no header can hold, without repeating it', () => {
+    const open = (key: string) => new ChatEndpoint({ url: 'http://localhost/v1', model: 'm', key });
+    for (const key of ['sk-secret\nx', 'sk-sécret', 'sk secret']) {
+      let refused: unknown;
+      try {
+        open(key);
+      } catch (error) {
+        refused = error;
+      }
+      expect(refused).toMatchObject({ code: 'judge-key' });
+      expect(JSON.stringify([String(refused), refused])).not.toContain('sk');
+    }
+    // Negative control: a line end behind it, as files have, does no harm.
+    expect(open(' sk-secret\n').name).toBe('m');
   });
 
   it('knows when a key would cross a network in clear', () => {

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { Interrupted, type NoticeEvent } from '@selective-dpo/foundation';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
-import { shared } from '../../trainer/test/shared-data.js';
 import { pairwiseMessages } from '../src/judge/pairwise-prompt.js';
 import { pointsOfA, verdictOf, type Verdict } from '../src/judge/verdict.js';
 import {
@@ -11,19 +10,12 @@ import {
   JudgeFailure,
   judgePairs,
   loadProgramJudge,
-  rateAnswers,
   type Judge,
   type JudgingOptions,
   type PairwiseResult,
 } from '../src/index.js';
 import { freshFolder, writeLines } from './fresh-folder.js';
-import {
-  flakyVerdict,
-  numberOf,
-  opinionOf,
-  startScriptedJudge,
-  type ScriptedJudge,
-} from './scripted-judge.js';
+import { flakyVerdict, opinionOf, startScriptedJudge, type ScriptedJudge } from './scripted-judge.js';
 
 const COUNT = 120;
 const questions = Array.from({ length: COUNT }, (_, i) => ({
@@ -243,6 +235,44 @@ describe('judgePairs', () => {
     expect((await judging(never, { outFile, limit: 5 })).result.judged).toBe(5);
   });
 
+  it('compares conversations of several turns, named as their questions are', async () => {
+    const said = (model: string) =>
+      writeLines([
+        {
+          question_id: 81,
+          model_id: model,
+          choices: [{ index: 0, turns: [`${model} one`, `${model} two`] }],
+        },
+      ]);
+    const prompts: string[] = [];
+    const judge: Judge = {
+      name: 'x',
+      ask({ messages }) {
+        prompts.push(messages[1]!.content);
+        return Promise.resolve('[[A>B]]');
+      },
+    };
+    const { outFile, result } = await judging(judge, {
+      ...{ format: 'mt-bench', answerFile: await said('new'), baselineFile: await said('old') },
+      questionFile: await writeLines([
+        { question_id: 81, category: 'math', turns: ['q one', 'q two'], reference: ['r', 's'] },
+      ]),
+    });
+    expect(result).toMatchObject({ judged: 1, ties: 1, contradictions: 1 });
+    expect(JSON.parse(await readFile(outFile, 'utf8'))).toMatchObject({
+      question_id: 81,
+      model: 'new',
+      baseline: 'old',
+    });
+    const order = (prompt: string, ...parts: string[]) => {
+      const places = parts.map((part) => prompt.indexOf(part));
+      expect(places).not.toContain(-1);
+      expect(places).toEqual(places.toSorted((a, b) => a - b));
+    };
+    order(prompts[0]!, 'r\n\ns', 'q one', 'old one', 'q two', 'old two', 'new one', 'new two');
+    order(prompts[1]!, 'q one', 'new one', 'q two', 'new two', 'old one', 'old two');
+  });
+
   it('wants an answer of both models to every question', async () => {
     const few = await writeLines(answersOf('new').slice(0, 100));
     const judge: Judge = { name: 'x', ask: () => Promise.reject(new Error('asked')) };
@@ -291,100 +321,5 @@ describe('loadProgramJudge', () => {
     const listener = (event: { type: string; message?: string }) => void notices.push(event.message ?? '');
     expect((await judging(judge, { limit: 4, listener })).result).toMatchObject({ missing: 4, judged: 0 });
     expect(notices[0]).toContain(message);
-  });
-});
-
-describe.skipIf(shared === undefined)('rateAnswers with MT-Bench’s own files (shared data)', () => {
-  const mtBench = `${shared}/benchmarks/mt-bench`;
-  const promptFile = `${mtBench}/judge_prompts.jsonl`;
-  const questionFile = `${mtBench}/question.jsonl`;
-  let answerFile: string;
-  beforeAll(async () => {
-    const lines = (await readFile(questionFile, 'utf8')).trim().split('\n');
-    answerFile = await writeLines(
-      lines.map((line) => {
-        const { question_id } = JSON.parse(line) as { question_id: number };
-        const turns = [`first {answer} of ${question_id}`, `second of ${question_id}`];
-        return { question_id, answer_id: 'x', model_id: 'm', choices: [{ index: 0, turns }], tstamp: 1 };
-      }),
-    );
-  });
-
-  const ratingFor = (prompt: string) =>
-    numberOf(prompt) % 20 === 0 ? undefined : 1 + (numberOf(prompt) % 10);
-
-  const rate = async (judge: Judge, outFile?: string, listener?: (event: object) => void) =>
-    rateAnswers({
-      ...{ judge, format: 'mt-bench', questionFile, answerFile, promptFile, attempts: 2, concurrency: 4 },
-      ...{ outFile: outFile ?? join(await freshFolder(), 'ratings.jsonl'), now: () => 7 },
-      ...(listener === undefined ? {} : { listener }),
-    });
-
-  it('rates both turns of every question, with the right prompt and reference', async () => {
-    const server = await startScriptedJudge({
-      verdict: (prompt) => {
-        const rating = ratingFor(prompt);
-        return rating === undefined ? 'no idea' : `Rating: [[${rating}]]`;
-      },
-      failEvery: 7,
-    });
-    open.push(server);
-    const outFile = join(await freshFolder(), 'ratings.jsonl');
-    const judge = new ChatEndpoint({
-      ...{ url: server.url, model: 'scripted', timeoutMs: 150, retries: 8, wait: () => Promise.resolve() },
-    });
-    const notices: string[] = [];
-    const result = await rate(judge, outFile, (event) => {
-      if ((event as NoticeEvent).type === 'notice') notices.push((event as NoticeEvent).code);
-    });
-    const lines = (await readFile(outFile, 'utf8'))
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, string & number & [string, string]>);
-    expect(lines).toHaveLength(160);
-    const ratings = lines.map((line) => ratingFor(line['user_prompt']!));
-    expect(lines.map(({ score }) => score)).toEqual(ratings.map((rating) => rating ?? -1));
-    const known = ratings.filter((rating) => rating !== undefined);
-    expect(result).toMatchObject({ rated: known.length, withoutVerdict: 160 - known.length, missing: 0 });
-    expect(result.withoutVerdict).toBeGreaterThan(0);
-    expect(result.rating!.value).toBeCloseTo(known.reduce((a, b) => a + b, 0) / known.length, 9);
-    expect(lines.filter((line) => line['judge']![1] === 'single-math-v1')).not.toHaveLength(0);
-    const coding = lines.find((line) => line['judge']![1] === 'single-math-v1-multi-turn')!;
-    expect(coding['user_prompt']).toContain('### Reference answer:');
-    // What an answer contains is not read as a mark of the template.
-    const first = lines.find((line) => line['question_id'] === 81 && line['turn'] === 1)!;
-    expect(first['user_prompt']).toContain('first {answer} of 81');
-    expect(first['tstamp']).toBe(7);
-    // Again: nothing is asked, the result is the same.
-    const never: Judge = { name: 'scripted', ask: () => Promise.reject(new Error('asked again')) };
-    expect(await rate(never, outFile)).toEqual(result);
-  });
-
-  it('refuses prompts that are not there or have other marks, with their lines', async () => {
-    const lines = (await readFile(promptFile, 'utf8')).trim().split('\n');
-    const spoiled = lines
-      .filter((line) => !line.includes('"single-v1-multi-turn"'))
-      .map((line) => (line.includes('"single-v1"') ? line.replace('{answer}', '{solution}') : line));
-    const judge: Judge = { name: 'x', ask: () => Promise.reject(new Error('asked')) };
-    const refused = async (text: string[]) =>
-      refusalOf(async () =>
-        rateAnswers({
-          ...{
-            judge,
-            format: 'mt-bench',
-            questionFile,
-            answerFile,
-            attempts: 1,
-            concurrency: 1,
-            now: () => 0,
-          },
-          ...{ outFile: join(await freshFolder(), 'r.jsonl'), promptFile: await writeLines(text) },
-        }),
-      );
-    const [problem] = await refused(spoiled);
-    expect([problem!.code, problem!.details.line]).toEqual(['prompt-template', 5]);
-    expect(codesOf(await refused(lines.filter((line) => !line.includes('"single-'))))).toEqual(
-      Array.from({ length: 4 }, () => 'prompt-missing'),
-    );
   });
 });

@@ -138,15 +138,22 @@ function isAlive(owner: Owner): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return owner.started === startOf(owner.pid);
+  const { state, started } = processStat(owner.pid);
+  // A process that ended while nobody waits for it (a container without an init) keeps its number, and writes no more.
+  return owner.started === started && state !== 'Z';
 }
 
-/** Field 22 of /proc/PID/stat; '' where there is no such file. */
 function startOf(pid: number): string {
+  return processStat(pid).started;
+}
+
+/** Fields 3 and 22 of /proc/PID/stat; '' where there is no such file. */
+function processStat(pid: number): { state: string; started: string } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', started: fields[19] ?? '' };
   } catch {
-    return '';
+    return { state: '', started: '' };
   }
 }

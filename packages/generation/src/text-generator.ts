@@ -84,7 +84,14 @@ export class TextGenerator {
       const results = await generate(
         this.model,
         batch.map((ids) => Int32Array.from(ids)),
-        { maxNewTokens, stopIds: [this.tokenizer.eosTokenId], seed: request.seed ?? 0 },
+        {
+          ...{ maxNewTokens, stopIds: [this.tokenizer.eosTokenId], seed: request.seed ?? 0 },
+          sampling: {
+            temperature: request.temperature ?? 0,
+            topK: request.topK ?? 0,
+            topP: request.topP ?? 1,
+          },
+        },
       );
       for (const [i, tokens] of results.entries()) {
         const text = this.tokenizer.decode(tokens, { skipSpecialTokens: true });

@@ -32,6 +32,7 @@ export function addEvalJudgeCommand(evaluation: Command, context: CommandContext
     .option('--answers <file>', "the model's answers")
     .option('--baseline <file>', "another model's answers: compare; without it, rate each answer")
     .option('--judge-prompts <file>', "MT-Bench's judge_prompts.jsonl, for ratings")
+    .option('--references <file>', "FastChat's reference answers (default: those in the questions)")
     .option('--out <file>', 'the judgments; finished ones in it are kept')
     .option('--judge-url <url>', 'OpenAI-compatible endpoint, e.g. http://localhost:8000/v1')
     .option('--judge-model <name>', 'model of the endpoint')
@@ -58,7 +59,7 @@ export function addEvalJudgeCommand(evaluation: Command, context: CommandContext
         const all = { ...request, judge, repeated, listener: writer.listen, signal };
         const result =
           baselineFile === undefined
-            ? await rateAnswers({ ...all, promptFile, now })
+            ? await rateAnswers({ ...all, promptFile, referenceFile: options.text('references'), now })
             : await judgePairs({ ...all, baselineFile });
         writer.result(result, 'winRate' in result ? describePairs(result) : describeRatings(result));
         refuseMissing(result, request.outFile);

@@ -5,7 +5,14 @@
  */
 import { z } from 'zod';
 import { InputError } from '@selective-dpo/foundation';
-import { FileProblems, checkedLines, type CheckedLine } from '../files/json-records.js';
+import { jsonLines } from '@selective-dpo/data';
+import {
+  FileProblems,
+  MAX_LINE_BYTES,
+  checkedLine,
+  checkedLines,
+  type CheckedLine,
+} from '../files/json-records.js';
 
 export const BENCHMARKS = ['mt-bench', 'arena-hard'] as const;
 export type Benchmark = (typeof BENCHMARKS)[number];
@@ -84,12 +91,13 @@ export async function readQuestions(file: string, benchmark: Benchmark): Promise
 
 /** By the first line that is an object: a mixed file is refused line by line later. */
 async function arenaHardGeneration(file: string): Promise<'arena-hard-uid' | 'arena-hard-question-id'> {
-  const [first] = await checkedLines(file, z.looseObject({}), new FileProblems(file));
-  return first !== undefined &&
-    Object.hasOwn(first.value, 'question_id') &&
-    !Object.hasOwn(first.value, 'uid')
-    ? 'arena-hard-question-id'
-    : 'arena-hard-uid';
+  for await (const line of jsonLines(file, false, MAX_LINE_BYTES)) {
+    const first = checkedLine(line, z.looseObject({}), new FileProblems(file))?.data;
+    if (first === undefined) continue;
+    const older = Object.hasOwn(first, 'question_id') && !Object.hasOwn(first, 'uid');
+    return older ? 'arena-hard-question-id' : 'arena-hard-uid';
+  }
+  return 'arena-hard-uid';
 }
 
 /** Adds a problem for every line whose key an earlier line has. */

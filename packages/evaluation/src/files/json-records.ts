@@ -11,7 +11,7 @@ export interface CheckedLine<T> {
 }
 
 /** Longest line of a file of questions, answers or judgments, in bytes. */
-const MAX_LINE_BYTES = 16 << 20;
+export const MAX_LINE_BYTES = 16 << 20;
 /** Objects inside one another: a judgment has games, a game has a prompt, a prompt has messages. */
 const MAX_DEPTH = 12;
 /** Lines of such a file; the largest benchmark has 500. */

@@ -47,12 +47,12 @@ export class ChatEndpoint implements Judge {
   private readonly address: URL;
   private readonly options: Required<Omit<ChatEndpointOptions, 'key' | 'url'>> & { key: string | undefined };
 
-  /** @throws InputError `judge-url`. */
+  /** @throws InputError `judge-url`, `judge-key`. */
   constructor({ url, key, ...options }: ChatEndpointOptions) {
     this.address = addressOf(url);
     this.name = options.model;
     const defaults = { temperature: 0, maxTokens: 2048, timeoutMs: 120_000, retries: 6, wait: pause };
-    this.options = { ...defaults, ...options, key: key === '' ? undefined : key };
+    this.options = { ...defaults, ...options, key: sendableKey(key) };
   }
 
   /** Whether a key would cross the network unencrypted. */
@@ -141,6 +141,17 @@ export class ChatEndpoint implements Judge {
     const { key } = this.options;
     return key === undefined ? text : text.replaceAll(key, '[key]');
   }
+}
+
+/** The key without blanks around it; undefined for none. A header takes visible ASCII characters only. */
+function sendableKey(key: string | undefined): string | undefined {
+  const bare = key?.trim();
+  if (bare === undefined || bare === '') return undefined;
+  if (/^[\x21-\x7e]+$/.test(bare)) return bare;
+  throw new InputError('judge-key', 'the key has characters that cannot be sent', {
+    expected: 'visible ASCII characters',
+    hint: 'put the right key into the environment variable named by --judge-key-env',
+  });
 }
 
 function addressOf(url: string): URL {

@@ -70,6 +70,8 @@ export async function rateAnswers(
   options: JudgingOptions & {
     /** `judge_prompts.jsonl`. */
     promptFile: string;
+    /** FastChat's `reference_answer` file, in place of the references in the questions. */
+    referenceFile?: string | undefined;
     /** Seconds since 1970, for the judgments. */
     now: () => number;
   },
@@ -77,13 +79,13 @@ export async function rateAnswers(
   const { judge, attempts } = options;
   const prompts = await readMtBenchPrompts(options.promptFile);
   const set = await readQuestions(options.questionFile, options.format);
-  const questions = set.questions.slice(0, options.limit);
+  const questions = await withReferences(set.questions.slice(0, options.limit), options.referenceFile);
   const { model, answers } = await answersToAll(options.answerFile, set.layout, questions);
   const lacking = questions.filter(lacksReference).length;
   if (lacking > 0) {
     options.listener?.({
       ...{ type: 'notice', code: 'no-reference', figures: { questions: lacking } },
-      message: `${lacking} questions of math, reasoning and coding have no reference answer: they are rated without one`,
+      message: `questions of math, reasoning and coding that are rated without a reference answer, having none: ${lacking}`,
     });
   }
   const turns = turnsToJudge(questions, answers, prompts);
@@ -95,6 +97,15 @@ export async function rateAnswers(
       turnTask(one, answers.get(String(one.question.id))!, judge, attempts, options.now, keep),
   });
   return ratingResult(questions, judgments, { model, judge: judge.name });
+}
+
+async function withReferences(questions: Question[], file: string | undefined): Promise<Question[]> {
+  if (file === undefined) return questions;
+  const { answers } = await readAnswers(file, 'mt-bench', questions);
+  return questions.map((question) => ({
+    ...question,
+    references: answers.get(String(question.id))?.turns ?? question.references,
+  }));
 }
 
 /** @throws InputErrors naming every question that is not answered. */

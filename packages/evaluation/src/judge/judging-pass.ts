@@ -1,4 +1,5 @@
 /** Many questions to a judge at one time, each finished one a line of the judgment file. */
+import { setMaxListeners } from 'node:events';
 import { InputError, Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import type { AppendedLines } from '../files/appended-lines.js';
 import { JudgeFailure } from './judge.js';
@@ -43,8 +44,10 @@ export async function judgeTasks(
   const meter = new ProgressMeter('judge', 'judgments', total, options.alreadyDone);
   const failed = new AbortController();
   const ended = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  // Every request listens to it; Node would take more than ten for a leak.
+  setMaxListeners(0, ended);
   const failures = new Failures(listener);
-  let next = 0;
+  let [next, written] = [0, 0];
   const worker = async (): Promise<void> => {
     while (next < tasks.length && !ended.aborted) {
       const task = tasks[next++]!;
@@ -58,6 +61,7 @@ export async function judgeTasks(
       }
       failures.inARow = 0;
       await file.append([line]);
+      written++;
       listener?.(meter.advance(1, { repeated: options.repeated?.() ?? 0 }));
     }
   };
@@ -69,7 +73,7 @@ export async function judgeTasks(
   );
   await Promise.all(workers);
   if (failed.signal.aborted) throw failed.signal.reason;
-  if (signal?.aborted === true) {
+  if (signal?.aborted === true && written + failures.count < tasks.length) {
     throw new Interrupted('stopped; finished judgments are in the file', 'run the same command again');
   }
   return failures.count;
