@@ -139,6 +139,15 @@ describe('a bad sweep file', () => {
     expect((await planOf('list:', '  - {beta: 0.1}', '  - {keep: 0.5}')).runs).toHaveLength(2);
   });
 
+  it('is refused for names that a terminal would obey', async () => {
+    const head = ['policy: policy', 'cache: cache'];
+    expect(await problemsOf([...head, 'runs:', '  "a\\e[2J": {keep: 1}'])).toEqual(['4 sweep-name']);
+    expect(await problemsOf(['policy: policy', 'cache: {"\\e[2J": cache, b: other}'])).toEqual([
+      '2 sweep-name',
+    ]);
+    expect(await problemsOf([...head, `runs: {${'x'.repeat(101)}: {keep: 1}}`])).toEqual(['3 sweep-name']);
+  });
+
   it('is refused where two parts set one key, or a policy or cache is missing', async () => {
     const two = [
       'policy: policy',

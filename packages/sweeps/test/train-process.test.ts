@@ -55,6 +55,9 @@ describe('a run in a process of its own', () => {
     const second = await trainInProcess(killed, () => undefined, never);
     expect(second).toMatchObject({ status: 'failed', badInput: false });
     expect(second).toHaveProperty('message', expect.stringContaining('SIGKILL'));
+    const third = await trainInProcess(['/no/such/program'], () => undefined, never);
+    expect(third).toMatchObject({ status: 'failed', badInput: false });
+    expect(third).toHaveProperty('message', expect.stringContaining('could not be started'));
   });
 
   it('is asked to stop once', async () => {

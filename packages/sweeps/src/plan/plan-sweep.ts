@@ -35,6 +35,7 @@ export async function planSweep(file: string): Promise<SweepPlan> {
   for (const combination of combinations(sweep)) {
     const run = await planRun(combination, sources, sweptKeys, problems);
     if (run === undefined) continue;
+    noteControls(run, combination, file, problems);
     noteDuplicate(run, seen, combination, file, problems);
     runs.push(run);
   }
@@ -98,6 +99,22 @@ async function planRun(
     ...{ policyDirectory: policy.directory, cacheDirectory: cache.directory },
     values: Object.fromEntries(sweptKeys.map((swept) => [swept, known[swept]!])),
   };
+}
+
+/** A name is printed, and may come from a path or from a name of a cache. */
+function noteControls(
+  { name }: PlannedRun,
+  { line }: Combination,
+  file: string,
+  problems: InputError[],
+): void {
+  // eslint-disable-next-line no-control-regex
+  if (!/[\u0000-\u001f\u007f-\u009f]/.test(name)) return;
+  problems.push(
+    new InputError('sweep-name', 'a name that cannot be used for a run', {
+      ...{ file, line, found: quoteValue(name), expected: 'a name without control characters' },
+    }),
+  );
 }
 
 function noteDuplicate(
