@@ -2,6 +2,7 @@
 import { InputError } from '@selective-dpo/foundation';
 import { describe, expect, it } from 'vitest';
 import { renderMetricPlot } from '../../src/report/metric-plot.js';
+import { band, line } from '../../src/report/svg/marks.js';
 import type { SweptRun } from '../../src/swept-run.js';
 import { grid, report, run } from './made-up-sweep.js';
 import { placesIn, tagsOf } from './well-formed.js';
@@ -136,6 +137,18 @@ describe('against a key of numbers', () => {
     );
     expect(svg).toContain('Left out: 2 runs with a value that is not finite.');
     expect(placesIn(svg).points).toHaveLength(2);
+  });
+});
+
+describe('lines', () => {
+  it('are broken where a place is missing, and a place alone is a dot', () => {
+    const { source } = line([[0, 1], [1, 2], undefined, [3, 4]], 0);
+    expect(source).toContain('d="M0 1h0L1 2M3 4h0"');
+  });
+
+  it('so are bands', () => {
+    const { source } = band([[0, 1, 2], [1, 1, 2], undefined, [3, 1, 2], [4, 1, 3]], 0);
+    expect(source).toContain('d="M0 1L1 1L1 2L0 2zM3 1L4 1L4 3L3 2z"');
   });
 });
 

@@ -1,7 +1,7 @@
 /** The table of configurations: means over seeds with their intervals, the best first. */
 import { MAX_COLUMNS, MAX_CONFIGURATIONS, MAX_LABEL } from '../bounds.js';
 import { bestOf, ranked, summaryOf, type Configuration } from '../figures/configurations.js';
-import { directionOf, metricOf } from '../figures/metrics.js';
+import { directionOf, incomparableKeys, metricOf } from '../figures/metrics.js';
 import type { KeyRoles } from '../figures/swept-keys.js';
 import { shownValue, valueOf } from '../figures/swept-values.js';
 import { markup, Markup } from '../markup.js';
@@ -28,11 +28,15 @@ export function configurationTable(
   );
   const keys = independent.slice(0, MAX_COLUMNS);
   const following = varying.filter((key) => !independent.includes(key)).slice(0, MAX_COLUMNS);
-  const best = new Map(metrics.map((metric) => [metric, bestOf(configurations, metric)]));
+  // What does not compare has no best, unless it was asked for.
+  const ranking = metrics.filter(
+    (metric) => metric === first || incomparableKeys(metric, varying).length === 0,
+  );
+  const best = new Map(ranking.map((metric) => [metric, bestOf(configurations, metric)]));
   const scale = first === undefined ? undefined : stripScale(rows, first);
   const warning = comparisonWarning(metrics, varying);
   return markup`<section><h2>Configurations</h2>
-<p class="note">Means over finished seeds, ± half of the 95% t-interval where there are two seeds or more. ★ marks the best mean of a column.</p>
+<p class="note">Means over finished seeds, ± half of the 95% t-interval where there are two seeds or more. ★ marks the best mean of a column whose figures compare.</p>
 <div class="scroll"><table><thead><tr>${keys.map(keyHead)}<th class="number">seeds</th>${
     scale && markup`<th>mean and interval</th>`
   }${metrics.map(metricHead)}${following.map(keyHead)}</tr></thead>
@@ -48,9 +52,9 @@ function keyHead(key: string): Markup {
 /** The head of a figure's column, with an arrow to where it is better. */
 export function metricHead(metric: string): Markup {
   const direction = directionOf(metric);
-  const arrow = direction === undefined ? '' : direction === 'higher' ? ' ↑' : ' ↓';
+  const arrow = direction === undefined ? '' : direction === 'higher' ? '\u00a0↑' : '\u00a0↓';
   const hint = direction === undefined ? '' : `${direction} is better`;
-  return markup`<th class="number" title="${hint}"><bdi>${breakable(cutText(metric, MAX_LABEL))}</bdi>${arrow}</th>`;
+  return markup`<th class="number figure" title="${hint}"><bdi>${breakable(cutText(metric, MAX_LABEL))}</bdi>${arrow}</th>`;
 }
 
 /** A name that may go on in a new line after each `/`. */
