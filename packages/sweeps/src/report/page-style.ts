@@ -23,7 +23,8 @@ dt{color:var(--soft);font-size:.85rem}dd{margin:0}
 .scroll{overflow:auto;max-height:34rem;border:1px solid var(--rule);border-radius:6px;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{padding:.38rem .8rem;text-align:left;vertical-align:middle;border-bottom:1px solid var(--rule);white-space:nowrap;max-width:26rem;overflow:hidden;text-overflow:ellipsis}
-th{position:sticky;top:0;background:var(--card);font-weight:600;z-index:1;box-shadow:inset 0 -1px var(--rule)}
+th.number{white-space:normal;max-width:9.5rem}th.figure{min-width:8rem}
+th{vertical-align:bottom;position:sticky;top:0;background:var(--card);font-weight:600;z-index:1;box-shadow:inset 0 -1px var(--rule)}
 tbody tr:last-child td{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 tr.top{background:var(--tint)}tr.top td:first-child{box-shadow:inset 4px 0 var(--accent)}

@@ -41,7 +41,7 @@ export function renderSweepReport(report: SweepReport): string {
 </head>
 <body><main>
 ${overviewSection(report, configurations, roles, metrics[0])}
-${configurations.length > 1 && configurationTable(report, configurations, metrics)}
+${configurations.length > 1 && configurationTable(roles, configurations, metrics)}
 ${keySections(report, roles, metrics)}
 ${curveSection(configurations, metrics, roles.independent)}
 ${runTable(runs, metrics)}

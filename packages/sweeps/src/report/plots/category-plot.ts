@@ -9,7 +9,7 @@ import { linearScale } from '../svg/scale.js';
 import { linearTicks, type Tick } from '../svg/ticks.js';
 import { plotLabel } from './axis-names.js';
 import { hasDots, keyNotes, pointHint } from './key-notes.js';
-import { seedInterval, valueDomain } from './value-axis.js';
+import { figureDomain, seedInterval } from './value-axis.js';
 import { cutText } from '../shown-text.js';
 
 /** Pixels of a row with one line, and between the lines of a row. */
@@ -26,7 +26,7 @@ export function categoryPlot(figure: KeyFigure): Plot {
     text: cutText(shownValue(value), MAX_NAME),
   }));
   const area = plotArea(rows, row * values.length);
-  const domain = valueDomain(figure);
+  const domain = figureDomain(figure);
   const { at } = linearScale(domain, [area.left, area.right]);
   const x: Axis = { label: plotLabel(figure.metric), at, ticks: ticksWithRoom(linearTicks(domain, 6), at) };
   const y = { at: (index: number) => area.top + (index + 0.5) * row, ticks: rows };
@@ -37,7 +37,7 @@ export function categoryPlot(figure: KeyFigure): Plot {
   );
   const marks = lines.flatMap((one, index) => {
     const shift = (index - (lines.length - 1) / 2) * DODGE;
-    const place = (category: number, value: number): Place => [x.at(value), category + shift];
+    const place = (middle: number, value: number): Place => [x.at(value), middle + shift];
     return rowMarks(figure, one, looks[index]!, rowOf, place, domain);
   });
   return {
@@ -60,10 +60,11 @@ function rowMarks(
   domain: readonly [number, number],
 ): Markup[] {
   return one.cells.flatMap(({ value, summary, singles }) => {
-    const at = (figureValue: number) => place(rowOf.get(value)!, figureValue);
+    const middle = rowOf.get(value)!;
+    const at = (figureValue: number) => place(middle, figureValue);
     return [
       ...seedInterval(summary, domain, look, at),
-      ...(hasDots(figure) ? singles.map((single) => dot(at(single), look)) : []),
+      ...(hasDots(figure) ? singles.map((single) => dot(place(middle + DODGE / 3, single), look)) : []),
       point(at(summary.mean), look, pointHint(figure, one, value, summary)),
     ];
   });

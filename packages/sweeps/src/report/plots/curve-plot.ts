@@ -40,7 +40,7 @@ export function curvePlot({ metric, gathered }: CurveFigure, choice: CurveChoice
     steps.reduce((a, b) => Math.max(a, b)),
   ] as const;
   const at = linearScale(stepDomain, [area.left + 8, area.right - 8]).at;
-  const x: Axis = { label: 'step', at, ticks: ticksWithRoom(linearTicks(stepDomain, 6), at) };
+  const x: Axis = { label: 'step', at, ticks: ticksWithRoom(linearTicks(stepDomain, 6, 1), at) };
   const marked = lines.every(({ points }) => points.length <= MAX_MARKERS);
   const labels = lines.map(({ configuration }) => shownSetting(configuration, keys));
   return {

@@ -23,7 +23,7 @@ export function keyNotes(figure: KeyFigure): string[] {
     const mean =
       averaged.settings === 0
         ? 'No setting has every value, so there is no mean.'
-        : `Dark: mean over ${averaged.settings} of ${counted(averaged.of, 'setting')} of ${names}.`;
+        : `Bold: mean over ${averaged.settings} of ${counted(averaged.of, 'setting')} of ${names}.`;
     notes.push(`${mean} Grey: ${context.length === averaged.of ? 'each' : String(context.length)} of them.`);
   }
   if (lines.some(({ cells }) => cells.some(({ summary }) => summary.half !== undefined))) {

@@ -8,22 +8,23 @@ import { linearScale, logScale } from '../svg/scale.js';
 import { linearTicks, logTicks, type Tick } from '../svg/ticks.js';
 import { hasRatioAxis, keyAxisName, keyTickText, plotLabel } from './axis-names.js';
 import { hasDots, keyNotes, pointHint } from './key-notes.js';
-import { seedInterval, valueDomain } from './value-axis.js';
+import { figureDomain, seedInterval } from './value-axis.js';
 
 const HEIGHT = 220;
-/** Pixels between lines that have the same value of the key. */
-const DODGE = 4;
+/** Pixels between lines that have the same value of the key, at least and at most. */
+const [MIN_DODGE, MAX_DODGE] = [2, 10];
 
 /** Room on both sides of the outermost values, so that points and bars stand inside. */
 const INSET = 16;
 
 /** Draws a figure whose key is numeric. */
 export function numberPlot(figure: KeyFigure): Plot {
-  const domain = valueDomain(figure);
+  const domain = figureDomain(figure);
   const yTicks = linearTicks(domain, 5);
   const area = plotArea(yTicks, HEIGHT);
   const y = { at: linearScale(domain, [area.bottom, area.top]).at, ticks: yTicks };
   const x = keyAxis(figure, area);
+  const dodge = dodgeOf(figure, x);
   const looks: Look[] = figure.averaged === undefined ? figure.lines.map((_, index) => index) : ['mean'];
   const contextLines = figure.context.map((one) =>
     line(
@@ -33,8 +34,12 @@ export function numberPlot(figure: KeyFigure): Plot {
     ),
   );
   const marks = figure.lines.map((one, index) => {
-    const shift = (index - (figure.lines.length - 1) / 2) * DODGE;
-    return lineMarks(figure, one, looks[index]!, (key, value) => [x.at(key) + shift, y.at(value)], domain);
+    const shift = (index - (figure.lines.length - 1) / 2) * dodge;
+    const place = (key: number, value: number, beside = 0): Place => [
+      x.at(key) + shift + beside * dodge,
+      y.at(value),
+    ];
+    return lineMarks(figure, one, looks[index]!, place, domain);
   });
   return {
     title: `${plotLabel(figure.metric)} by ${plotLabel(figure.key)}`,
@@ -64,19 +69,26 @@ function keyAxis({ key, values }: KeyFigure, { left, right }: PlotArea): Axis {
   return { label: keyAxisName(key), at, ticks };
 }
 
+/** Lines stand beside each other as far as the values of the key give room. */
+function dodgeOf({ values, lines }: KeyFigure, { at }: Axis): number {
+  const gaps = values.slice(1).map((value, index) => at(Number(value)) - at(Number(values[index])));
+  const room = (0.7 * gaps.reduce((a, b) => Math.min(a, b))) / Math.max(1, lines.length);
+  return Math.min(MAX_DODGE, Math.max(MIN_DODGE, room));
+}
+
 function lineMarks(
   figure: KeyFigure,
   one: KeyLine,
   look: Look,
-  place: (key: number, value: number) => Place,
+  place: (key: number, value: number, beside?: number) => Place,
   domain: readonly [number, number],
 ): { behind: Markup[]; points: Markup[] } {
   const cells = one.cells.map((cell) => ({
     ...cell,
-    at: (value: number) => place(Number(cell.value), value),
+    at: (value: number, beside?: number) => place(Number(cell.value), value, beside),
   }));
   const dots = hasDots(figure)
-    ? cells.flatMap(({ singles, at }) => singles.map((value) => dot(at(value), look)))
+    ? cells.flatMap(({ singles, at }) => singles.map((value) => dot(at(value, 0.5), look)))
     : [];
   return {
     behind: [

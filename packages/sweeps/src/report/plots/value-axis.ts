@@ -8,12 +8,14 @@ import type { Look } from '../svg/look.js';
 
 /**
  * The domain of a figure's values: every single value, and intervals as far as they do not make the values themselves unreadable
- * (two seeds may have an interval six times their range).
+ * (two seeds may have an interval twelve times their range).
+ * @param summaries finite, with `others` at least one.
  */
-export function valueDomain({ lines, context }: KeyFigure): [low: number, high: number] {
-  const summaries = lines.flatMap(({ cells }) => cells.map(({ summary }) => summary));
-  const means = context.flatMap(({ cells }) => cells.map(({ summary }) => summary.mean));
-  const values = [...summaries.flatMap(({ smallest, largest }) => [smallest, largest]), ...means];
+export function valueDomain(
+  summaries: readonly SeedSummary[],
+  others: readonly number[] = [],
+): [low: number, high: number] {
+  const values = [...summaries.flatMap(({ smallest, largest }) => [smallest, largest]), ...others];
   const [low, high] = paddedDomain(values);
   const reach = high / 2 - low / 2;
   const ends = summaries.flatMap(({ mean, half = 0 }) => [
@@ -21,6 +23,14 @@ export function valueDomain({ lines, context }: KeyFigure): [low: number, high: 
     Math.min(mean + half, high + reach),
   ]);
   return paddedDomain([...values, ...ends].filter(Number.isFinite));
+}
+
+/** As {@link valueDomain}, of all that is drawn of a figure against a key. */
+export function figureDomain({ lines, context }: KeyFigure): [low: number, high: number] {
+  return valueDomain(
+    lines.flatMap(({ cells }) => cells.map(({ summary }) => summary)),
+    context.flatMap(({ cells }) => cells.map(({ summary }) => summary.mean)),
+  );
 }
 
 /** The interval of a mean, cut off at the ends of the domain. @param place of a value in the drawing. */

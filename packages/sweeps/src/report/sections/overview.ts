@@ -7,7 +7,7 @@ import type { KeyRoles } from '../figures/swept-keys.js';
 import { distinctValues, shownSetting, shownValue } from '../figures/swept-values.js';
 import { markup, type Markup } from '../markup.js';
 import { counted, cutText, shownMean } from '../shown-text.js';
-import { namesOf } from './key-description.js';
+import { comparisonWarning, namesOf } from './key-description.js';
 
 const MAX_TITLE = 200;
 
@@ -59,16 +59,17 @@ function listed(values: readonly string[], limit: number): string {
 
 function bestCard(
   configurations: readonly Configuration[],
-  { independent }: KeyRoles,
+  { independent, varying }: KeyRoles,
   metric: string | undefined,
 ): Markup | undefined {
   const best = metric === undefined ? undefined : bestOf(configurations, metric);
   if (metric === undefined || best === undefined) return undefined;
   const { mean, half, count } = summaryOf(best, metric)!;
+  const warning = comparisonWarning([metric], varying);
   const direction = directionOf(metric) === 'lower' ? 'lowest' : 'highest';
   return markup`<div class="best"><p><span class="star">★</span> Best of ${counted(configurations.length, 'configuration')}: ${direction} mean of ${cutText(metric, MAX_LABEL)}</p>
 <p class="value"><strong>${shownMean(mean, half)}</strong> <bdi>${shownSetting(best, independent)}</bdi></p>
-<p class="note">${half === undefined ? counted(count, 'seed') : `95% t-interval over ${counted(count, 'seed')}`}. The best of many is in part the luckiest: expect less of it on other pairs.</p></div>`;
+<p class="note">${half === undefined ? counted(count, 'seed') : `95% t-interval over ${counted(count, 'seed')}`}. The best of many is in part the luckiest: expect less of it on other pairs.</p>${warning !== undefined && markup`<p class="note">${warning}</p>`}</div>`;
 }
 
 function noMetricNotice({ metric, runs }: SweepReport, shown: string | undefined): Markup | undefined {

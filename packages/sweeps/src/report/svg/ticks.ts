@@ -22,9 +22,14 @@ export function paddedDomain(values: Iterable<number>): [low: number, high: numb
   return [Math.max(low - air, -Number.MAX_VALUE), Math.min(high + air, Number.MAX_VALUE)];
 }
 
-/** Steps of 1, 2 or 5 times a power of ten. @param domain low < high. @param about how many ticks there should be. */
-export function linearTicks([low, high]: readonly [number, number], about: number): Tick[] {
-  const step = niceStep((high / 2 - low / 2) / (about / 2));
+/**
+ * Steps of 1, 2 or 5 times a power of ten.
+ * @param domain low < high.
+ * @param about how many ticks there should be.
+ * @param least smallest step, e.g. 1 for counts.
+ */
+export function linearTicks([low, high]: readonly [number, number], about: number, least = 0): Tick[] {
+  const step = niceStep(Math.max(least, (high / 2 - low / 2) / (about / 2)));
   const first = Math.ceil(low / step - 1e-9);
   const values: number[] = [];
   for (let k = 0; k < MAX_TICKS && (first + k) * step <= high + step * 1e-9; k++) {
