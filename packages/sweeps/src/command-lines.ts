@@ -1,7 +1,7 @@
 /** The runs of a sweep as command lines, for whatever starts programs elsewhere. */
 import { resolve } from 'node:path';
 import { trainArguments } from './plan/planned-run.js';
-import { placeRuns } from './pool/run-folders.js';
+import { placeRuns, type RunPlace } from './pool/run-folders.js';
 import type { SweepPlan } from './plan/plan-sweep.js';
 
 /**
@@ -15,9 +15,12 @@ export async function commandLines(
   program: readonly string[],
 ): Promise<string[]> {
   const places = await placeRuns(resolve(directory), plan.runs);
-  return places
-    .filter(({ finished }) => !finished)
-    .map(({ run, directory: out }) => [...program, ...trainArguments(run, out)].map(shellQuote).join(' '));
+  return places.filter(({ finished }) => !finished).map((place) => commandLine(place, program));
+}
+
+/** The command line that trains one run. */
+export function commandLine({ run, directory }: RunPlace, program: readonly string[]): string {
+  return [...program, ...trainArguments(run, directory)].map(shellQuote).join(' ');
 }
 
 /** A word as a POSIX shell reads it back (IEEE Std 1003.1, 2.2.2). */

@@ -2,7 +2,9 @@ export type { RunStatus, SweepReport, SweptRun } from './swept-run.js';
 export { planSweep, type SweepPlan } from './plan/plan-sweep.js';
 export { trainArguments, type PlannedRun } from './plan/planned-run.js';
 export { commandLines, shellQuote } from './command-lines.js';
+export { writeNxProjects } from './nx-projects.js';
 export {
+  REPORT_FILE,
   collectSweep,
   runSweep,
   type RunEvent,

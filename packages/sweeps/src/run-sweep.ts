@@ -1,7 +1,7 @@
 /** A sweep from its plan to its results: what is finished stays, the rest is run in a pool of processes. */
 import { setMaxListeners } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join, parse } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   FolderLock,
@@ -15,11 +15,13 @@ import {
   type ProgressEvent,
 } from '@selective-dpo/foundation';
 import type { SweepPlan } from './plan/plan-sweep.js';
+import { TASKS_FOLDER } from './nx-projects.js';
 import { trainArguments } from './plan/planned-run.js';
 import { RUNS_FOLDER, isFinishedRun, placeRuns, type RunPlace } from './pool/run-folders.js';
 import { inPool } from './pool/run-pool.js';
 import { trainInProcess, type RunProgress, type TrainOutcome } from './pool/train-process.js';
-import { RESULTS_CSV, publishResults } from './results/results-files.js';
+import { renderSweepReport } from './report/sweep-report.js';
+import { RESULTS_CSV, publishChanged, publishResults } from './results/results-files.js';
 import { runResults, type RunResult } from './results/run-result.js';
 
 /** What happens to single runs. */
@@ -59,6 +61,9 @@ export interface SweepResult {
   /** Runs that were finished before. */
   finishedBefore: number;
 }
+
+/** The report as a page. */
+export const REPORT_FILE = 'report.html';
 
 /** Seconds that a run is waited for which a sweep that was killed has left behind, and between tries. */
 const [BUSY_SECONDS, TRY_SECONDS] = [60, 1];
@@ -116,7 +121,7 @@ async function claimFolder({ file, runs }: SweepPlan, directory: string): Promis
     throw explainSystemError(error, directory);
   }
   const names = (await readdir(directory)).filter((name) => !name.startsWith('.') && name !== basename(file));
-  if (names.length > 0 && ![RUNS_FOLDER, RESULTS_CSV].some((own) => names.includes(own))) {
+  if (names.length > 0 && ![RUNS_FOLDER, TASKS_FOLDER, RESULTS_CSV].some((own) => names.includes(own))) {
     throw new InputError('folder-in-use', 'the folder is not empty and holds no sweep', {
       ...{ file: directory, found: names.slice(0, 3).join(', '), expected: 'a new or empty folder' },
       hint: 'choose another --out',
@@ -149,6 +154,7 @@ async function trainAll(
     }
     if (outcome.status !== 'stopped') listener(meter.advance(1));
   };
+  if (waiting.length > 0) listener(meter.advance(0));
   await inPool(waiting, parallel, work, signal);
   return failures;
 }
@@ -189,5 +195,10 @@ async function publish(
     });
   }
   await publishResults(directory, runs, plan.sweptKeys);
+  const page = renderSweepReport({
+    ...{ title: parse(plan.file).name, sweptKeys: plan.sweptKeys, metric },
+    runs: runs.map(({ run }) => run),
+  });
+  await publishChanged(join(directory, REPORT_FILE), page);
   return { directory, runs, failures: [...failures.values()] };
 }

@@ -4,7 +4,9 @@ import {
   collectSweep,
   commandLines,
   planSweep,
+  REPORT_FILE,
   runSweep,
+  writeNxProjects,
   type RunResult,
   type SweepResult,
 } from '@selective-dpo/sweeps';
@@ -20,6 +22,9 @@ const MAX_PARALLEL = 256;
 /** Rows of the table at the end; the files have all. */
 const MAX_ROWS = 50;
 
+/** What is done instead of running: name and flag. */
+const INSTEAD = { printCommands: '--print-commands', collect: '--collect', nx: '--nx' };
+
 /** Program and first words of this command line, for processes of their own. */
 const PROGRAM = [process.execPath, fileURLToPath(new URL('../../bin/sdpo.js', import.meta.url))];
 
@@ -34,6 +39,7 @@ export function addSweepCommand(program: Command, context: CommandContext): void
     .option('--metric <name>', 'figure that is shown first, with its split', DEFAULT_METRIC)
     .option('--print-commands', 'one command line a run that is not finished; nothing is started')
     .option('--collect', 'gather the results of what ran elsewhere; nothing is started')
+    .option('--nx', 'write one Nx project a run, for nx run-many -t train; nothing is started')
     .option('--json', 'one JSON object a line')
     .action((file: string, values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
@@ -44,20 +50,28 @@ export function addSweepCommand(program: Command, context: CommandContext): void
         if (!/^(train|eval)\/[\w/]{1,64}$/.test(metric)) {
           options.refuse('--metric', metric, 'a figure of metrics.jsonl behind its split, e.g. eval/loss');
         }
-        const [print, collect] = [options.flag('printCommands'), options.flag('collect')];
-        if (print && collect) options.refuse('--collect', 'with --print-commands', 'one of both');
+        const modes = Object.entries(INSTEAD).filter(([name]) => options.flag(name));
+        for (const [, flag] of modes.slice(1)) options.refuse(flag, `with ${modes[0]![1]}`, 'one of both');
         options.finish();
         const plan = await planSweep(file);
-        if (print) {
+        const mode = modes[0]?.[0];
+        if (mode === 'printCommands') {
           const commands = await commandLines(plan, directory, PROGRAM);
           writer.result({ commands }, commands);
           return;
         }
+        if (mode === 'nx') {
+          const projects = await writeNxProjects(plan, directory, PROGRAM);
+          const hint = 'run them with: npx nx run-many -t train';
+          writer.result({ projects }, [`${formatCount(projects.length, 'project')} written; ${hint}`]);
+          return;
+        }
         const listener = new SweepScreen(writer, metric).listen;
         const request = { plan, directory, metric, listener };
-        const result = collect
-          ? await collectSweep(request)
-          : await runSweep({ ...request, parallel, program: PROGRAM, signal });
+        const result =
+          mode === 'collect'
+            ? await collectSweep(request)
+            : await runSweep({ ...request, parallel, program: PROGRAM, signal });
         report(writer, result, plan.sweptKeys, metric);
       }),
     );
@@ -76,7 +90,7 @@ function report(
   const summary =
     `${finished} of ${formatCount(runs.length, 'run')} finished` +
     (finishedBefore > 0 ? `, ${finishedBefore} of them before` : '') +
-    `; results in ${directory}`;
+    `; results and ${REPORT_FILE} in ${directory}`;
   const value = {
     ...{ directory, finished, finishedBefore, failures, missing },
     runs: runs.map(({ run: { name, key, seed, status, values, metrics }, steps }) => ({

@@ -72,7 +72,10 @@ export class SweepScreen {
     });
     const left = sweep?.secondsLeft === undefined ? '' : ` · about ${formatDuration(sweep.secondsLeft)} left`;
     const done = sweep === undefined ? '' : `${sweep.done}/${sweep.total} runs ended${left}`;
-    return [...renderTable([['run', 'step', 'loss', metric, 'left'], ...rows]), `  ${done}`];
+    return [
+      ...renderTable([['run', 'step', 'loss', metric.split('/').at(-1)!, 'left'], ...rows]),
+      `  ${done}`,
+    ];
   }
 }
 

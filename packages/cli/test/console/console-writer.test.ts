@@ -56,6 +56,22 @@ describe('progress', () => {
     }
   });
 
+  it('in a block gives way to lines, and is cut to the terminal', () => {
+    const { writer, written, pass } = writerOn({ columns: 8 });
+    writer.block(() => ['run', 'a name that is long']);
+    writer.block(() => ['too soon']);
+    expect(written.out).toBe('run\na name ');
+    pass(100);
+    written.out = '';
+    writer.block(() => ['again']);
+    writer.line('done');
+    const erased = '\r\u001b[2K\u001b[1A\u001b[2K';
+    expect(written.out).toBe(`${erased}again\r\u001b[2Kdone\n`);
+    const plain = writerOn({});
+    plain.writer.block(() => ['run']);
+    expect(plain.written.out).toBe('');
+  });
+
   it('elsewhere is a plain line every five seconds, with --json an object every second', () => {
     const plain = writerOn({});
     const json = writerOn({ json: true });

@@ -2,7 +2,7 @@
  * YAML of a sweep file: mappings and lists a few levels deep, every value with its line. Text that is nested deeper is
  * refused before it is parsed, because the parser's time and stack grow with nesting.
  */
-import { InputError, quoteValue, type ProblemDetails } from '@selective-dpo/foundation';
+import { InputError, InputErrors, quoteValue, type ProblemDetails } from '@selective-dpo/foundation';
 import { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument, type Document } from 'yaml';
 
 /** A value of a setting. */
@@ -29,25 +29,32 @@ export class YamlOutline {
     private readonly problems: InputError[],
   ) {}
 
-  /** @returns undefined where the text is not YAML or is nested too deep; a problem was added. */
-  static parse(file: string, text: string, problems: InputError[]): YamlOutline | undefined {
+  /**
+   * @param problems where what is wrong with the content goes.
+   * @throws InputErrors for text that is not YAML or is nested too deep.
+   */
+  static parse(file: string, text: string, problems: InputError[]): YamlOutline {
     if (isNestedDeep(text)) {
-      problems.push(
-        new InputError('sweep-yaml', 'nested deeper than a sweep file is', {
-          file,
-          expected: `at most ${MAX_LEVELS} levels`,
-        }),
-      );
-      return undefined;
+      throw new InputError('sweep-yaml', 'nested deeper than a sweep file is', {
+        ...{ file, expected: `at most ${MAX_LEVELS} levels` },
+      });
     }
     const lines = new LineCounter();
-    // Keys are compared here, in time that grows with their number only.
-    const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, logLevel: 'error' });
-    for (const error of document.errors.slice(0, MAX_PROBLEMS)) {
-      const { line } = lines.linePos(error.pos[0]);
-      problems.push(new InputError('sweep-yaml', error.message.split('\n')[0]!, { file, line }));
+    const document = parseDocument(text, {
+      // Keys are compared here, in time that grows with their number only; so does the time without errors made pretty.
+      ...{ lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'error' },
+    });
+    if (document.errors.length > 0) {
+      throw new InputErrors(
+        document.errors
+          .slice(0, MAX_PROBLEMS)
+          .map(
+            ({ message, pos }) =>
+              new InputError('sweep-yaml', message, { file, line: lines.linePos(pos[0]).line }),
+          ),
+      );
     }
-    return document.errors.length > 0 ? undefined : new YamlOutline(file, document, lines, problems);
+    return new YamlOutline(file, document, lines, problems);
   }
 
   get root(): unknown {
@@ -153,7 +160,7 @@ function isNestedDeep(text: string): boolean {
       if (brackets > MAX_LEVELS) return true;
     }
     const marks = /^[ \t]*((?:[-?:][ \t]+)*)/.exec(line)!;
-    if (marks[0].length === line.length) continue;
+    if (line.trim() === '') continue;
     const indent = marks[0].length - marks[1]!.length;
     while (indents.length > 0 && indents.at(-1)! >= indent) indents.pop();
     indents.push(indent);

@@ -35,6 +35,7 @@ export async function planSweep(file: string): Promise<SweepPlan> {
   for (const combination of combinations(sweep)) {
     const run = await planRun(combination, sources, sweptKeys, problems);
     if (run === undefined) continue;
+    noteControls(run, combination, file, problems);
     noteDuplicate(run, seen, combination, file, problems);
     runs.push(run);
   }
@@ -79,11 +80,12 @@ async function planRun(
   const policy = sources.of('policy', settings, line);
   const cache = sources.of('cache', settings, line);
   if (config === undefined || policy === undefined || cache === undefined) return undefined;
-  const digest = runDigest({
+  const made = {
     policySha256: await sources.digest('policy', policy),
     cacheManifestSha256: await sources.digest('cache', cache),
     config,
-  });
+  };
+  const digest = runDigest(made);
   const key = digest.slice(0, KEY_DIGITS);
   const parts = varied.map((setting) => `${setting.key}=${setting.value}`);
   const name = [...(runName === undefined ? [] : [runName]), ...parts].join('_') || 'run';
@@ -93,10 +95,26 @@ async function planRun(
     ...(runName === undefined ? {} : { run: runName }),
   };
   return {
-    ...{ name, folder: folderName(name, key), key, digest, config },
+    ...{ name, folder: folderName(name, key), key, digest, made },
     ...{ policyDirectory: policy.directory, cacheDirectory: cache.directory },
     values: Object.fromEntries(sweptKeys.map((swept) => [swept, known[swept]!])),
   };
+}
+
+/** A name is printed, and may come from a path or from a name of a cache. */
+function noteControls(
+  { name }: PlannedRun,
+  { line }: Combination,
+  file: string,
+  problems: InputError[],
+): void {
+  // eslint-disable-next-line no-control-regex
+  if (!/[\u0000-\u001f\u007f-\u009f]/.test(name)) return;
+  problems.push(
+    new InputError('sweep-name', 'a name that cannot be used for a run', {
+      ...{ file, line, found: quoteValue(name), expected: 'a name without control characters' },
+    }),
+  );
 }
 
 function noteDuplicate(

@@ -8,17 +8,24 @@ import {
 } from '@selective-dpo/trainer';
 import type { Scalar } from '../file/yaml-outline.js';
 
+/** Everything a run is made of. */
+export interface RunContent {
+  policySha256: string;
+  cacheManifestSha256: string;
+  config: TrainingConfig;
+}
+
 export interface PlannedRun {
   name: string;
   /** Name of the run's folder: it ends with the key. */
   folder: string;
   /** First {@link KEY_DIGITS} digits of `digest`. */
   key: string;
-  /** Digest of everything the run is made of, see {@link runDigest}. */
+  made: RunContent;
+  /** Digest of `made`. */
   digest: string;
   policyDirectory: string;
   cacheDirectory: string;
-  config: TrainingConfig;
   /** Value of every swept key. */
   values: Readonly<Record<string, Scalar>>;
 }
@@ -31,12 +38,7 @@ const MAX_FOLDER_NAME = 120;
  * Digest of a run: all training keys as resolved, the policy's weights, the cache's manifest. The engine that `auto` means
  * is not part of it, since no engine is opened to plan a sweep.
  */
-export function runDigest(made: {
-  policySha256: string;
-  cacheManifestSha256: string;
-  config: TrainingConfig;
-}): string {
-  const { policySha256, cacheManifestSha256, config } = made;
+export function runDigest({ policySha256, cacheManifestSha256, config }: RunContent): string {
   return sha256(canonicalJson({ policySha256, cacheManifestSha256, config }));
 }
 
@@ -52,9 +54,9 @@ export function folderName(name: string, key: string): string {
  */
 export function trainArguments(run: PlannedRun, out: string): string[] {
   const defaults = trainingConfigSchema.parse({});
-  const settings = (Object.keys(run.config) as TrainingKey[])
-    .filter((key) => run.config[key] !== defaults[key])
-    .map((key) => `${key}=${wordOf(run.config[key])}`);
+  const settings = (Object.keys(run.made.config) as TrainingKey[])
+    .filter((key) => run.made.config[key] !== defaults[key])
+    .map((key) => `${key}=${wordOf(run.made.config[key])}`);
   return [
     ...['train', '--policy', run.policyDirectory, '--cache', run.cacheDirectory, '--out', out],
     ...['--resume', ...settings],

@@ -1,7 +1,13 @@
 /** One run as a process of its own: `sdpo train … --json`. It stops when it is told to, and when this process is gone. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { InputError, describeProblem, parseShallowJson, type ProgressEvent } from '@selective-dpo/foundation';
+import {
+  InputError,
+  describeProblem,
+  parseShallowJson,
+  quoteValue,
+  type ProgressEvent,
+} from '@selective-dpo/foundation';
 
 /**
  * Environment variable that makes `sdpo` stop at its next safe point when the channel to the process that started it
@@ -82,12 +88,13 @@ export async function trainInProcess(
       stderr = (stderr + piece).slice(-MAX_STDERR);
     });
     if (signal.aborted) stop();
-    const { code, by } = await ended(child);
+    const end = await ended(child);
+    const { code, by } = end;
     if (code === 0) return { status: 'finished', figures: told.figures };
     if (signal.aborted && (code === 130 || by !== null)) return { status: 'stopped' };
     return {
       status: 'failed',
-      message: messageOf(told, stderr, code, by),
+      message: messageOf(told, stderr, end),
       badInput: code === 2,
       codes: told.errors.map((error) => error.code),
     };
@@ -97,9 +104,17 @@ export async function trainInProcess(
   }
 }
 
-function ended(child: ChildProcess): Promise<{ code: number | null; by: NodeJS.Signals | null }> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
+/** How a process ended. */
+interface End {
+  code: number | null;
+  by: NodeJS.Signals | null;
+  /** Why it could not be started. */
+  error?: Error;
+}
+
+function ended(child: ChildProcess): Promise<End> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ code: null, by: null, error }));
     child.once('close', (code, by) => resolve({ code, by }));
   });
 }
@@ -137,9 +152,10 @@ function withSplit(split: string, figures: [string, number][]): Record<string, n
   return Object.fromEntries(figures.map(([name, figure]) => [`${split}/${name}`, figure]));
 }
 
-function messageOf({ errors }: Told, stderr: string, code: number | null, by: string | null): string {
+function messageOf({ errors }: Told, stderr: string, { code, by, error }: End): string {
+  if (error !== undefined) return `could not be started: ${error.message}`;
   if (errors.length > 0) return errors.map(describeProblem).join(' | ');
   const last = stderr.trim().split('\n').at(-1)!;
   const how = by === null ? `ended with exit code ${code}` : `ended by ${by}`;
-  return last === '' ? how : `${how}: ${last}`;
+  return last === '' ? how : `${how}: ${quoteValue(last)}`;
 }

@@ -2,9 +2,8 @@
  * `results.csv`, `results.parquet` and `timings.csv`: one row a run. The same finished runs give the same bytes, but for the
  * timings.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { csvLine, publishBytes } from '@selective-dpo/foundation';
+import { csvLine, publishBytes, readRegularFile } from '@selective-dpo/foundation';
 import { ParquetTable, type ParquetColumn } from '@selective-dpo/data';
 import type { Scalar } from '../file/yaml-outline.js';
 import type { RunResult } from './run-result.js';
@@ -42,7 +41,7 @@ export async function publishResults(
 /** Publishes a file unless it holds these bytes already. @throws as publishBytes. */
 export async function publishChanged(path: string, content: string | Uint8Array): Promise<void> {
   const bytes = Buffer.from(content);
-  const before = await readFile(path).catch(() => undefined);
+  const before = await readRegularFile(path, bytes.length).catch(() => undefined);
   if (before?.equals(bytes) !== true) await publishBytes(path, bytes);
 }
 

@@ -44,8 +44,8 @@ async function resultOf(
   message: string | undefined,
   points: number,
 ): Promise<RunResult> {
-  const { name, key, values, config } = run;
-  const base = { name, key, seed: config.seed, values };
+  const { name, key, values, made } = run;
+  const base = { name, key, seed: made.config.seed, values };
   if (!finished && message === undefined) {
     return { run: { ...base, status: 'missing', metrics: {}, curves: {} }, directory, timings: {} };
   }
