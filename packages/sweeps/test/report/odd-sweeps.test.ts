@@ -146,6 +146,16 @@ describe('keys that change along with others', () => {
       'accuracies: what these',
     );
   });
+
+  it('so no loss has a star, unless it is the figure asked for; then a warning stands beside it', () => {
+    const byAccuracy = runs.map((one): SweptRun => {
+      return { ...one, metrics: { ...one.metrics, 'eval/rewards/accuracies': 0.9 } };
+    });
+    expect(pageOf(report(byAccuracy)).match(/<strong>★/g)).toHaveLength(1);
+    const byLoss = pageOf(report(byAccuracy, { metric: 'eval/loss' }));
+    expect(byLoss.match(/<strong>★/g)).toHaveLength(2);
+    expect(byLoss).toMatch(/class="best">[^]*?eval\/loss: what these measure depends on[^]*?<\/div>/);
+  });
 });
 
 describe('curves', () => {
