@@ -15,3 +15,5 @@ export {
 } from './run-sweep.js';
 export type { RunResult } from './results/run-result.js';
 export { STOP_WITH_PARENT, type RunProgress, type TrainOutcome } from './pool/train-process.js';
+export { renderMetricPlot } from './report/metric-plot.js';
+export { renderSweepReport } from './report/sweep-report.js';

@@ -6,7 +6,7 @@ export const PAGE_STYLE = `:root{color-scheme:light dark;${LIGHT}}
 @media (prefers-color-scheme:dark){:root{${DARK}}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:2.5rem 1.5rem 4rem}
+main{max-width:1180px;margin:0 auto;padding:2.5rem 1.5rem 4rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 1.2rem;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:2.8rem 0 .6rem;padding-top:1rem;border-top:1px solid var(--rule);overflow-wrap:anywhere}
 .kind{margin:0;color:var(--soft);font-size:.8rem;letter-spacing:.08em;text-transform:uppercase}
@@ -23,7 +23,7 @@ dt{color:var(--soft);font-size:.85rem}dd{margin:0}
 .scroll{overflow:auto;max-height:34rem;border:1px solid var(--rule);border-radius:6px;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{padding:.38rem .8rem;text-align:left;vertical-align:middle;border-bottom:1px solid var(--rule);white-space:nowrap;max-width:26rem;overflow:hidden;text-overflow:ellipsis}
-th.number{white-space:normal;max-width:9.5rem}th.figure{min-width:8rem}
+th.number{white-space:normal;max-width:9.5rem}th.figure{min-width:7.4rem}
 th{vertical-align:bottom;position:sticky;top:0;background:var(--card);font-weight:600;z-index:1;box-shadow:inset 0 -1px var(--rule)}
 tbody tr:last-child td{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums}

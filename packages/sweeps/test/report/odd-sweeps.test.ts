@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { configurationsOf } from '../../src/report/figures/configurations.js';
 import { curveFigure } from '../../src/report/figures/curve-figure.js';
+import { incomparableKeys } from '../../src/report/figures/metrics.js';
 import { keyRoles } from '../../src/report/figures/swept-keys.js';
+import { renderMetricPlot } from '../../src/report/metric-plot.js';
 import { renderSweepReport } from '../../src/report/sweep-report.js';
 import type { SweepReport, SweptRun } from '../../src/swept-run.js';
 import { grid, report, run } from './made-up-sweep.js';
@@ -137,14 +139,36 @@ describe('keys that change along with others', () => {
 
   it('but a single key of numbers behind the names has', () => {
     const { plotted } = keyRoles(runs, ['run', 'beta', 'keep']);
-    expect(plotted).toContainEqual({ key: 'keep', others: ['beta'] });
+    expect(plotted).toContainEqual({ key: 'keep', others: ['beta'], varying: ['run', 'beta', 'keep'] });
   });
 
   it('losses of other betas are not said to compare', () => {
-    expect(pageOf(report(runs))).toContain('eval/loss: what these measure depends on run, beta, cache, keep');
-    expect(pageOf(report(shapes, { metric: 'eval/rewards/accuracies' }))).not.toContain(
-      'accuracies: what these',
+    const alike = [1e-4, 1e-3].map((learningRate) =>
+      run({ values: { learningRate }, metrics: { 'eval/loss': learningRate } }),
     );
+    expect(pageOf(report(runs))).toContain('it depends what is measured: eval/loss (beta, cache, keep).');
+    expect(pageOf(report(alike))).not.toContain('it depends what is measured');
+  });
+
+  it('nor accuracies of rewards to other references, where a named run has its own', () => {
+    const depends = (metric: string) => incomparableKeys(metric, ['run', 'beta', 'cache', 'keep']);
+    expect(depends('eval/rewards/accuracies')).toEqual(['cache']);
+    expect(depends('eval/rewards/margins')).toEqual(['beta', 'cache']);
+    expect(depends('eval/logps/accuracies')).toEqual([]);
+    expect(incomparableKeys('eval/logps/accuracies', ['evalFraction'])).toEqual(['evalFraction']);
+    expect(incomparableKeys('train/logps/accuracies', ['evalFraction'])).toEqual([]);
+    expect(renderMetricPlot(report(runs), 'beta', 'eval/loss')).toContain('depends on beta, cache, keep.');
+  });
+
+  it('so no loss has a star, unless it is the figure asked for; then a warning stands beside it', () => {
+    const byAccuracy = runs.map((one): SweptRun => {
+      return { ...one, metrics: { ...one.metrics, 'eval/logps/accuracies': 0.9 } };
+    });
+    const metric = 'eval/logps/accuracies';
+    expect(pageOf(report(byAccuracy, { metric })).match(/<strong>★/g)).toHaveLength(1);
+    const byLoss = pageOf(report(byAccuracy, { metric: 'eval/loss' }));
+    expect(byLoss.match(/<strong>★/g)).toHaveLength(2);
+    expect(byLoss).toMatch(/class="best">[^]*?it depends what is measured: eval\/loss[^]*?<\/div>/);
   });
 });
 

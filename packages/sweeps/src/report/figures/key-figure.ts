@@ -1,6 +1,7 @@
 /** One figure against one swept key, the other keys told apart by lines or, where they are many, averaged. */
 import type { SweptRun } from '../../swept-run.js';
 import { MAX_CATEGORIES, MAX_CONTEXT_LINES, MAX_LINES, MAX_POSITIONS } from '../bounds.js';
+import type { PlottedKey } from './swept-keys.js';
 import { summarize, type SeedSummary } from '../statistics/seed-summary.js';
 import { compareBy, finishedRuns, metricOf } from './metrics.js';
 import {
@@ -40,6 +41,8 @@ export interface KeyFigure {
   notFinite: number;
   /** Keys that the lines differ in. */
   others: readonly string[];
+  /** All keys that the runs differ in. */
+  varying: readonly string[];
   /** One line a setting, or one mean over the settings that have every value. */
   lines: readonly KeyLine[];
   /** Where `lines` is a mean: the settings one by one. */
@@ -55,7 +58,7 @@ export interface KeyFigure {
  */
 export function keyFigure(
   runs: readonly SweptRun[],
-  { key, others }: { key: string; others: readonly string[] },
+  { key, others, varying }: PlottedKey,
   metric: string,
   order = metric,
 ): KeyFigure | undefined {
@@ -75,7 +78,7 @@ export function keyFigure(
     ).values(),
   ];
   const left = { hidden: all.length - values.length, notFinite: having.length - measured.length };
-  const base = { key, metric, numeric, values, ...left, others };
+  const base = { key, metric, numeric, values, ...left, others, varying };
   const cells = (group: readonly SweptRun[]) => cellsOf(group, key, metric, values);
   const lines = settings.map((group) => ({ label: shownSetting(group[0]!, others), cells: cells(group) }));
   if (settings.length <= MAX_LINES) return { ...base, lines, context: [] };

@@ -39,16 +39,25 @@ export function compareBy(metric: string): (a: number, b: number) => number {
   return directionOf(metric) === 'lower' ? (a, b) => a - b : (a, b) => b - a;
 }
 
-const SCALED = ['beta', 'loss', 'labelSmoothing', 'cache', 'policy', 'run'];
 const SELECTED = ['keep', 'selection', 'selectionFrom', 'spanUnit', 'spanWindow'];
+const OBJECTIVE = ['loss', 'labelSmoothing', 'rpoAlpha', 'lengthNormalization'];
+
+/** Keys on which it depends what a figure measures. */
+function measuredBy(metric: string): string[] {
+  const held = metric.startsWith('eval/') ? ['evalFraction'] : [];
+  if (metric.endsWith('/loss')) return [...held, 'beta', 'cache', ...OBJECTIVE, ...SELECTED];
+  if (metric.includes('/rewards_kept/')) return [...held, 'beta', 'cache', ...SELECTED];
+  if (metric.endsWith('/rewards/accuracies')) return [...held, 'cache'];
+  if (metric.includes('/rewards/')) return [...held, 'beta', 'cache'];
+  return held;
+}
 
 /**
  * Keys under whose values a figure is not of one kind, so that comparing them by it means little: the loss is of the kept
- * tokens and scaled by beta; a reward is beta times a log-ratio to the reference.
+ * tokens and scaled by beta; a reward is beta times a log-ratio to the reference (arXiv 2305.18290, section 5), so which answer
+ * has the higher one depends on the reference; the pairs held out depend on their share.
  */
 export function incomparableKeys(metric: string, sweptKeys: readonly string[]): string[] {
-  const among = (keys: readonly string[]) => sweptKeys.filter((key) => keys.includes(key));
-  if (metric.endsWith('/loss')) return among([...SCALED, ...SELECTED]);
-  if (/\/rewards(?:_kept)?\/(?!accuracies)/.test(metric)) return among(SCALED);
-  return [];
+  const keys = measuredBy(metric);
+  return sweptKeys.filter((key) => keys.includes(key));
 }

@@ -2,14 +2,22 @@
 import type { SweptRun } from '../../swept-run.js';
 import { identityOf, isNumeric } from './swept-values.js';
 
+/** A key that figures are drawn against. */
+export interface PlottedKey {
+  key: string;
+  /** Keys that the lines are told apart by. */
+  others: readonly string[];
+  /** All keys that the runs of the plot differ in. */
+  varying: readonly string[];
+}
+
 /** The keys of a sweep by what they can show. */
 export interface KeyRoles {
   /** Those of more than one value. */
   varying: readonly string[];
   /** Few keys that say everything of a configuration; the earlier ones are preferred. */
   independent: readonly string[];
-  /** Keys to draw figures against, each with the keys that the lines are told apart by. */
-  plotted: readonly { key: string; others: readonly string[] }[];
+  plotted: readonly PlottedKey[];
   /** Keys that vary, but never by themselves. */
   dependent: readonly string[];
 }
@@ -22,17 +30,17 @@ export function keyRoles(runs: readonly SweptRun[], sweptKeys: readonly string[]
   const varying = [...new Set(sweptKeys)].filter((key) => settings(runs, [key]) > 1);
   let independent = varying;
   for (const key of [...varying].reverse()) {
-    const without = independent.filter((other) => other !== key);
-    if (settings(runs, without) === settings(runs, independent)) independent = without;
+    const fewer = independent.filter((other) => other !== key);
+    if (settings(runs, fewer) === settings(runs, independent)) independent = fewer;
   }
   const dependent = varying.filter((key) => !independent.includes(key));
-  const plotted = independent.map((key) => ({ key, others: independent.filter((other) => other !== key) }));
+  const without = (left: string) => independent.filter((other) => other !== left);
+  const plotted = independent.map((key) => ({ key, others: without(key), varying }));
   for (const key of dependent.filter((name) => isNumeric(runs, name))) {
     const partner = independent.find(
       (other) => goOneToOne(runs, key, other) && followers(runs, dependent, other).length === 1,
     );
-    if (partner !== undefined)
-      plotted.push({ key, others: independent.filter((other) => other !== partner) });
+    if (partner !== undefined) plotted.push({ key, others: without(partner), varying });
   }
   const shown = new Set(plotted.map(({ key }) => key));
   return { varying, independent, plotted, dependent: dependent.filter((key) => !shown.has(key)) };

@@ -16,7 +16,7 @@ export function hasDots({ lines }: KeyFigure): boolean {
 
 /** Sentences below the plot. */
 export function keyNotes(figure: KeyFigure): string[] {
-  const { key, metric, others, averaged, context, values, hidden, notFinite, lines } = figure;
+  const { key, metric, others, varying, averaged, context, values, hidden, notFinite, lines } = figure;
   const notes: string[] = [];
   if (averaged !== undefined) {
     const names = cutText(others.join(', '), 80);
@@ -37,9 +37,11 @@ export function keyNotes(figure: KeyFigure): string[] {
   if (hidden > 0)
     notes.push(`${values.length} of ${values.length + hidden} values of ${plotLabel(key)} are shown.`);
   if (notFinite > 0) notes.push(`Left out: ${counted(notFinite, 'run')} with a value that is not finite.`);
-  const beware = incomparableKeys(metric, [key, ...others]);
+  const beware = incomparableKeys(metric, varying);
   if (beware.length > 0) {
-    notes.push(`Not of one scale: what ${plotLabel(metric)} measures depends on ${beware.join(', ')}.`);
+    notes.push(
+      `Not of one scale: what ${plotLabel(metric)} measures depends on ${cutText(beware.join(', '), 120)}.`,
+    );
   }
   return notes;
 }

@@ -13,10 +13,10 @@ export function comparisonWarning(
   metrics: readonly string[],
   sweptKeys: readonly string[],
 ): string | undefined {
-  const affected = metrics.filter((metric) => incomparableKeys(metric, sweptKeys).length > 0);
+  const affected = metrics
+    .map((metric) => ({ metric, keys: incomparableKeys(metric, sweptKeys) }))
+    .filter(({ keys }) => keys.length > 0)
+    .map(({ metric, keys }) => `${cutText(metric, MAX_LABEL)} (${namesOf(keys)})`);
   if (affected.length === 0) return undefined;
-  const keys = sweptKeys.filter((key) =>
-    affected.some((metric) => incomparableKeys(metric, [key]).length > 0),
-  );
-  return `${namesOf(affected)}: what these measure depends on ${namesOf(keys)}; compare them only between runs that agree in those.`;
+  return `Compare only between runs that agree in the keys in brackets, on which it depends what is measured: ${affected.join(', ')}.`;
 }
