@@ -8,10 +8,11 @@
  * is not done again. Prints the tables of docs/study.md.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { renderMetricPlot } from '../../packages/sweeps/dist/index.js';
 import { groupsOf, mean, percent, plain, readTable } from './tables.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -41,6 +42,31 @@ for (const world of ['cafe', ...(withRasbt ? ['rasbt'] : [])]) {
 }
 node(join(here, 'judge-cafe.mjs'), '--out', values.out);
 printTables();
+for (const [world, sweep, key, figure] of [
+  ['cafe', 'keep', 'keep', 'faultless answers'],
+  ['cafe', 'beta', 'beta', 'faultless answers'],
+  ['cafe', 'references', 'cache', 'faultless answers'],
+  ...(withRasbt ? [['rasbt', 'keep', 'keep', 'held-out accuracy']] : []),
+]) {
+  writeFileSync(
+    join(here, `${world}-${sweep}.svg`),
+    renderMetricPlot(reportOf(world, sweep, key), key, figure),
+  );
+}
+
+/** Results and judgements as the sweep's report draws them. */
+function reportOf(world, sweep, key) {
+  const runs = rowsOf(world, sweep).map((row) => ({
+    ...{ name: row.name, key: row.key, seed: row.seed, status: row.status, curves: {} },
+    values: { [key]: row[key], ...(row.run === undefined ? {} : { run: row.run }) },
+    metrics: {
+      'held-out accuracy': row['eval/logps/accuracies'],
+      ...(row.held_out === undefined ? {} : { 'faultless answers': row.held_out }),
+    },
+  }));
+  const sweptKeys = Object.keys(runs[0].values);
+  return { title: `${world}: ${sweep}`, runs, sweptKeys, metric: 'held-out accuracy' };
+}
 
 function node(...words) {
   execFileSync(process.execPath, words, { stdio: ['ignore', 'inherit', 'inherit'] });
