@@ -12,8 +12,8 @@ import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { renderMetricPlot } from '../../packages/sweeps/dist/index.js';
-import { groupsOf, mean, percent, plain, readTable } from './tables.mjs';
+import { renderMetricPlot, summarize } from '../../packages/sweeps/dist/index.js';
+import { groupsOf, percent, plain, readTable } from './tables.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const sdpo = join(here, '../../packages/cli/bin/sdpo.js');
@@ -120,7 +120,7 @@ function rowsOf(world, sweep) {
 function bestOf(rows, columns, figure) {
   return groupsOf(rows, columns).map((group) => {
     const byRate = groupsOf(group, ['learningRate']);
-    const means = byRate.map((one) => mean(one.map((row) => row[figure])));
+    const means = byRate.map((one) => summarize(one.map((row) => row[figure])).mean);
     return byRate[means.indexOf(Math.max(...means))];
   });
 }

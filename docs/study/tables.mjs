@@ -1,5 +1,6 @@
 /** The study's tables out of the sweeps' results. */
 import { readFileSync } from 'node:fs';
+import { summarize } from '../../packages/sweeps/dist/index.js';
 
 /** Rows of a table that a sweep or the judge has written; numbers where they are. Its cells hold no commas and no quotes. */
 export function readTable(file) {
@@ -26,28 +27,14 @@ export function groupsOf(rows, columns) {
   return [...groups.values()];
 }
 
-/** 97.5% quantiles of Student's t by degrees of freedom. */
-const STUDENT = [NaN, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
-
-export function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Mean and half of the 95% interval of the mean over seeds. */
-export function interval(values) {
-  const center = mean(values);
-  const variance = values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1);
-  return { mean: center, half: STUDENT[values.length - 1] * Math.sqrt(variance / values.length) };
-}
-
 /** `74.2 ± 3.1`, in per cent. */
 export function percent(values) {
-  const { mean: center, half } = interval(values);
+  const { mean: center, half } = summarize(values);
   return `${(100 * center).toFixed(1)} ± ${(100 * half).toFixed(1)}`;
 }
 
 /** `1.42 ± 0.10`. */
 export function plain(values) {
-  const { mean: center, half } = interval(values);
+  const { mean: center, half } = summarize(values);
   return `${center.toFixed(2)} ± ${half.toFixed(2)}`;
 }

@@ -1,5 +1,5 @@
 /** A model directory opened for generation: engine, weights, tokenizer, chat template and end tokens, loaded once. */
-import { InputError, Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
+import { InputError, Interrupted, ProgressMeter } from '@selective-dpo/foundation';
 import {
   conversationIds,
   loadPairTokenizer,
@@ -26,7 +26,6 @@ export interface TextGeneratorOptions {
   precision?: EnginePrecision | undefined;
   /** Answers generated together. Default 16. */
   batchSize?: number | undefined;
-  listener?: ProgressListener | undefined;
 }
 
 /**

@@ -24,7 +24,7 @@ import {
   CONFIG_FILE,
   CausalLM,
   openEngine,
-  openWeights,
+  weightsDigest,
   readModelConfig,
   type EngineName,
   type EnginePrecision,
@@ -203,13 +203,4 @@ async function cacheInputs(
     rowsPerShard,
     ...(options.topLogprobs === undefined ? {} : { topLogprobs: options.topLogprobs }),
   };
-}
-
-async function weightsDigest(directory: string): Promise<string> {
-  const weights = await openWeights(directory);
-  try {
-    return await weights.digest();
-  } finally {
-    await weights.close();
-  }
 }

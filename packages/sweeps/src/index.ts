@@ -17,3 +17,4 @@ export type { RunResult } from './results/run-result.js';
 export { STOP_WITH_PARENT, type RunProgress, type TrainOutcome } from './pool/train-process.js';
 export { renderMetricPlot } from './report/metric-plot.js';
 export { renderSweepReport } from './report/sweep-report.js';
+export { summarize, type SeedSummary } from './report/statistics/seed-summary.js';

@@ -1,7 +1,7 @@
 /** What a run needs to know of the policy's directory besides its weights: whether the cache was made for it. */
 import { InputError } from '@selective-dpo/foundation';
 import { loadPairTokenizer, type CacheReader, type CacheRow, type PairTokenizer } from '@selective-dpo/data';
-import { CausalLM, openWeights, readModelConfig } from '@selective-dpo/model';
+import { CausalLM, readModelConfig, weightsDigest } from '@selective-dpo/model';
 import { refuseNonFiniteWeights } from './step/finiteness.js';
 
 /** The weights that a run starts from, on the engine. @throws InputError `policy-not-finite`, and those of the files. */
@@ -42,13 +42,7 @@ export async function openPolicy(
   const tokenizer = await loadPairTokenizer(directory);
   refuseOtherTokenizer(tokenizer, cache, directory, cacheDirectory);
   const { vocabSize } = await readModelConfig(directory);
-  const weights = await openWeights(directory);
-  let weightsSha256: string;
-  try {
-    weightsSha256 = await weights.digest();
-  } finally {
-    await weights.close();
-  }
+  const weightsSha256 = await weightsDigest(directory);
   const ends = new Map<number, boolean>();
   return {
     directory,

@@ -13,7 +13,7 @@ import {
 } from '@selective-dpo/foundation';
 import type { Message } from '@selective-dpo/data';
 import { openTextGenerator, type TextGenerator } from '@selective-dpo/generation';
-import { openWeights, type EngineName, type EnginePrecision } from '@selective-dpo/model';
+import { weightsDigest, type EngineName, type EnginePrecision } from '@selective-dpo/model';
 import { answerLine, answerSchema, type Answer, type GenerationRecord } from '../benchmarks/answers.js';
 import { readQuestions, type Benchmark, type Question, type QuestionSet } from '../benchmarks/questions.js';
 import { AppendedLines } from '../files/appended-lines.js';
@@ -105,7 +105,7 @@ class AnswerSession {
 
   async answer(lines: readonly CheckedLine<Answer>[]): Promise<void> {
     const { modelDirectory, engine, precision, batchSize, listener, signal } = this.options;
-    const generator = await openTextGenerator(modelDirectory, { engine, precision, batchSize, listener });
+    const generator = await openTextGenerator(modelDirectory, { engine, precision, batchSize });
     try {
       const fingerprint = await this.fingerprintOf(generator);
       this.takeOver(lines, fingerprint);
@@ -152,13 +152,7 @@ class AnswerSession {
 
   /** Everything that decides the answer to a question. */
   private async fingerprintOf(generator: TextGenerator): Promise<(question: Question) => string> {
-    const weights = await openWeights(this.options.modelDirectory);
-    let weightsSha256: string;
-    try {
-      weightsSha256 = await weights.digest();
-    } finally {
-      await weights.close();
-    }
+    const weightsSha256 = await weightsDigest(this.options.modelDirectory);
     const { tokenizer, chatTemplate } = generator.tokenizer.fingerprint();
     const { maxNewTokens, temperature, topP, topK, seed, batchSize, format } = this.options;
     const settings = { maxNewTokens, temperature, topP, topK, seed, batchSize, format };

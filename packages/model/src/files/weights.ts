@@ -184,3 +184,13 @@ function explainMissing(directory: string, entries: string[]): InputError {
     hint: 'give the folder of a Hugging Face model',
   });
 }
+
+/** SHA-256 over the weights of a model directory, see {@link Weights.digest}. @throws as {@link openWeights}. */
+export async function weightsDigest(directory: string): Promise<string> {
+  const weights = await openWeights(directory);
+  try {
+    return await weights.digest();
+  } finally {
+    await weights.close();
+  }
+}

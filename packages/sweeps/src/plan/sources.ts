@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { InputError, InputErrors, quoteValue, type ProblemDetails } from '@selective-dpo/foundation';
 import { readManifest } from '@selective-dpo/data';
-import { openWeights, readModelConfig } from '@selective-dpo/model';
+import { openWeights, readModelConfig, weightsDigest } from '@selective-dpo/model';
 import {
   SOURCE_KEYS,
   pathFrom,
@@ -106,14 +106,5 @@ export class SweepSources {
 
   private refuse(line: number, code: string, message: string, details: ProblemDetails): void {
     this.problems.push(new InputError(code, message, { file: this.sweep.file, line, ...details }));
-  }
-}
-
-async function weightsDigest(directory: string): Promise<string> {
-  const weights = await openWeights(directory);
-  try {
-    return await weights.digest();
-  } finally {
-    await weights.close();
   }
 }
