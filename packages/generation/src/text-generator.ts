@@ -1,5 +1,5 @@
 /** A model directory opened for generation: engine, weights, tokenizer, chat template and end tokens, loaded once. */
-import { Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
+import { InputError, Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import {
   conversationIds,
   loadPairTokenizer,
@@ -77,23 +77,47 @@ export class TextGenerator {
 
   private async *continue(prompts: number[][], request: AnswerRequest): AsyncGenerator<Answer> {
     const meter = new ProgressMeter('generate', 'answers', prompts.length);
-    const maxNewTokens = request.maxNewTokens ?? 256;
+    prompts.forEach((prompt, index) => this.refuseLongPrompt(prompt, index));
     for (let begin = 0; begin < prompts.length; begin += this.batchSize) {
       if (request.signal?.aborted) throw new Interrupted('generation stopped', 'run the same command again');
       const batch = prompts.slice(begin, begin + this.batchSize);
-      const results = await generate(
-        this.model,
-        batch.map((ids) => Int32Array.from(ids)),
-        { maxNewTokens, stopIds: [this.tokenizer.eosTokenId], seed: request.seed ?? 0 },
-      );
-      for (const [i, tokens] of results.entries()) {
+      for (const [i, { tokens, finishReason }] of (await this.answerBatch(batch, request)).entries()) {
         const text = this.tokenizer.decode(tokens, { skipSpecialTokens: true });
         request.listener?.(meter.advance(1));
-        request.onText?.(begin + i, text);
-        const finishReason = tokens.length < maxNewTokens ? 'stop' : 'length';
         yield { index: begin + i, text, tokens, finishReason, promptTokens: batch[i]!.length };
       }
     }
+  }
+
+  private async answerBatch(
+    batch: number[][],
+    { maxNewTokens = 256, temperature = 0, topK = 0, topP = 1, seed = 0 }: AnswerRequest,
+  ): Promise<Pick<Answer, 'tokens' | 'finishReason'>[]> {
+    const { maxPositionEmbeddings } = this.model.config;
+    const rooms = batch.map(({ length }) => Math.min(maxNewTokens, maxPositionEmbeddings - length));
+    const results = await generate(
+      this.model,
+      batch.map((ids) => Int32Array.from(ids)),
+      {
+        ...{ maxNewTokens: Math.max(...rooms), stopIds: [this.tokenizer.eosTokenId], seed },
+        sampling: { temperature, topK, topP },
+      },
+    );
+    return results.map((tokens, i) => ({
+      tokens: tokens.slice(0, rooms[i]),
+      finishReason: tokens.length < rooms[i]! ? 'stop' : 'length',
+    }));
+  }
+
+  private refuseLongPrompt({ length }: number[], index: number): void {
+    const { maxPositionEmbeddings } = this.model.config;
+    if (length < maxPositionEmbeddings) return;
+    throw new InputError('prompt-too-long', 'a prompt fills the context of the model', {
+      row: index,
+      found: `${length} tokens`,
+      expected: `at most ${maxPositionEmbeddings - 1}`,
+      hint: 'shorten it',
+    });
   }
 
   dispose(): void {

@@ -21,7 +21,7 @@ export const RECORD_BATCH_ROWS = 32;
 const list = (name: string, item: Int32 | Float32) =>
   new Field(name, new List(new Field('element', item, false)), false);
 
-export const ARROW_SCHEMA = new Schema([
+const FIELDS = [
   new Field('pair_id', new Utf8(), false),
   new Field('source_row', new Int32(), false),
   list('prompt_ids', new Int32()),
@@ -31,9 +31,23 @@ export const ARROW_SCHEMA = new Schema([
   list('rejected_ref_logps', new Float32()),
   new Field('ref_chosen_logps', new Float64(), false),
   new Field('ref_rejected_logps', new Float64(), false),
+];
+
+const SCHEMA = new Schema(FIELDS);
+const SCHEMA_WITH_TOP = new Schema([
+  ...FIELDS,
+  list('chosen_ref_top_ids', new Int32()),
+  list('chosen_ref_top_logps', new Float32()),
+  list('rejected_ref_top_ids', new Int32()),
+  list('rejected_ref_top_logps', new Float32()),
 ]);
 
-/** The bytes of an Arrow file; equal rows give equal bytes. */
+/** The columns of a shard, without or with the reference's likeliest tokens. */
+export function arrowSchema(withTop: boolean): Schema {
+  return withTop ? SCHEMA_WITH_TOP : SCHEMA;
+}
+
+/** The bytes of an Arrow file; equal rows give equal bytes. All rows have `refTop`, or none has. */
 export function encodeArrowShard(rows: readonly CacheRow[]): Uint8Array {
   const batches = [];
   for (let begin = 0; begin < rows.length; begin += RECORD_BATCH_ROWS) {
@@ -61,8 +75,18 @@ function recordBatch(rows: readonly CacheRow[]): RecordBatch {
     doubles((row) => sumLogps(row.chosenRefLogps)),
     doubles((row) => sumLogps(row.rejectedRefLogps)),
   ];
-  const struct = makeData({ type: new Struct(ARROW_SCHEMA.fields), length, nullCount: 0, children });
-  return new RecordBatch(ARROW_SCHEMA, struct as never);
+  const withTop = rows[0]!.refTop !== undefined;
+  if (withTop) {
+    children.push(
+      ints((row) => row.refTop!.chosenIds),
+      floats((row) => row.refTop!.chosenLogps),
+      ints((row) => row.refTop!.rejectedIds),
+      floats((row) => row.refTop!.rejectedLogps),
+    );
+  }
+  const schema = arrowSchema(withTop);
+  const struct = makeData({ type: new Struct(schema.fields), length, nullCount: 0, children });
+  return new RecordBatch(schema, struct as never);
 }
 
 type Values = Int32Array | Float32Array | Uint8Array;
