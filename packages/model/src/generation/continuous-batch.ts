@@ -101,13 +101,11 @@ export class ContinuousBatch {
         }
         this.running = batch.compact().map((slot) => this.running[slot]);
         const jobs = this.running as Job[];
-        await this.sample(
-          batch,
-          [...jobs.keys()],
-          batch.step(Int32Array.from(jobs, (job) => job.tokens.at(-1)!)),
-        );
+        const last = Int32Array.from(jobs, (job) => job.tokens.at(-1)!);
+        await this.sample(batch, [...jobs.keys()], batch.step(last));
       }
     } catch (error) {
+      batch.dispose();
       for (const job of [...this.running, ...this.waiting]) job?.reject(error);
       this.waiting = [];
     } finally {
@@ -118,15 +116,14 @@ export class ContinuousBatch {
   }
 
   private dropAborted(batch: DecodingBatch): void {
-    const refuse = (job: Job | undefined): boolean => {
-      if (job?.signal?.aborted !== true) return false;
-      job.reject(job.signal.reason);
-      return true;
-    };
-    this.waiting = this.waiting.filter((job) => !refuse(job));
-    this.running.forEach((job, slot) => {
-      if (refuse(job)) this.leave(batch, slot);
-    });
+    const aborted = (job: Job | undefined): boolean => job?.signal?.aborted === true;
+    const dropped = [...this.waiting, ...this.running].filter(aborted) as Job[];
+    this.waiting = this.waiting.filter((job) => !aborted(job));
+    this.leave(
+      batch,
+      [...this.running.keys()].filter((slot) => aborted(this.running[slot])),
+    );
+    for (const job of dropped) job.reject(job.signal!.reason);
   }
 
   /** Computes the prompts of those that there is room for, and their first tokens. */
@@ -166,6 +163,7 @@ export class ContinuousBatch {
   ): Promise<void> {
     const width = logits.shape[1];
     const values = await logits.data<'float32'>().finally(() => logits.dispose());
+    const ended: { slot: number; job: Job; stopped: boolean }[] = [];
     slots.forEach((slot, row) => {
       const job = this.running[slot]!;
       const own = values.subarray(row * width, (row + 1) * width);
@@ -173,14 +171,23 @@ export class ContinuousBatch {
       const atStopToken = job.stopIds.has(id);
       if (!atStopToken) job.tokens.push(id);
       const stopped = atStopToken || job.onToken?.(id, own) === true;
-      if (!stopped && job.tokens.length < job.maxNewTokens) return;
-      job.resolve({ tokens: Int32Array.from(job.tokens), finishReason: stopped ? 'stop' : 'length' });
-      this.leave(batch, slot);
+      if (stopped || job.tokens.length >= job.maxNewTokens) ended.push({ slot, job, stopped });
     });
+    this.leave(
+      batch,
+      ended.map(({ slot }) => slot),
+    );
+    for (const { job, stopped } of ended) {
+      job.resolve({ tokens: Int32Array.from(job.tokens), finishReason: stopped ? 'stop' : 'length' });
+    }
   }
 
-  private leave(batch: DecodingBatch, slot: number): void {
-    this.running[slot] = undefined;
-    batch.release(slot);
+  /** Frees slots; the memory of all when none is at work any more, before anybody hears of it. */
+  private leave(batch: DecodingBatch, slots: readonly number[]): void {
+    for (const slot of slots) {
+      this.running[slot] = undefined;
+      batch.release(slot);
+    }
+    if (this.load.running === 0) this.running = batch.compact().map((slot) => this.running[slot]);
   }
 }

@@ -153,9 +153,7 @@ export class DecodingBatch {
     const joint = jointProjection(x, parameters, epsilon);
     tf.tidy(() => {
       const { k, v } = rotatedHeads(joint, shape, rotary);
-      const real = ({ shape: [, heads, width] }: tf.Tensor3D, all: tf.Tensor3D): tf.Tensor2D =>
-        tf.slice2d(tf.reshape(all, [-1, width!]), [0, 0], [places.size, width!]);
-      this.cache.write(index, places, real(k, k), real(v, v));
+      this.cache.write(index, places, headRows(k, places.size), headRows(v, places.size));
     });
     const attended = rowsOf(batchAttention(joint, context, false).attended, rows);
     return afterAttention(rowsOf(x, rows), attended, parameters, epsilon);
@@ -198,4 +196,9 @@ export class DecodingBatch {
   private logitsOf(x: tf.Tensor2D): tf.Tensor2D {
     return matMul(this.model.finalNorm(x), this.model.headWeight, { b: true });
   }
+}
+
+/** [N, heads, headDim] → the first `count` of its heads, one a row: the packed rows at the end are of no sequence. */
+function headRows(x: tf.Tensor3D, count: number): tf.Tensor2D {
+  return tf.slice2d(tf.reshape(x, [-1, x.shape[2]]), [0, 0], [count, x.shape[2]]);
 }

@@ -5,5 +5,5 @@ export {
   type FinishedSequence,
   type SequenceRequest,
 } from './continuous-batch.js';
-export { rankedLogps, type RankedToken } from './likelihood-order.js';
+export { rankedLogps, type RankedLogps } from './ranked-logps.js';
 export { GREEDY, sampleToken, type SamplingOptions } from './sampling.js';

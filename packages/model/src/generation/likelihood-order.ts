@@ -52,22 +52,3 @@ function byLikelihood(logits: Float32Array, ids: readonly number[]): Int32Array 
   keys.sort();
   return Int32Array.from(keys, (key) => key - Math.floor(key / IDS) * IDS);
 }
-
-/** A token and its log-prob, in nats. */
-export interface RankedToken {
-  id: number;
-  logp: number;
-}
-
-/** Log-prob of a token, and the `top` most likely tokens with theirs, from its logits [V]. Sums in float64. */
-export function rankedLogps(
-  logits: Float32Array,
-  id: number,
-  top: number,
-): { logp: number; top: RankedToken[] } {
-  const order = new LikelihoodOrder(logits);
-  const most = logits[order.at(0)]!;
-  const logSum = most + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0));
-  const ranked = [...order.first(Math.min(top, logits.length))];
-  return { logp: logits[id]! - logSum, top: ranked.map((one) => ({ id: one, logp: logits[one]! - logSum })) };
-}
