@@ -4,6 +4,7 @@ import { addCacheCommand } from './commands/cache-command.js';
 import { addDemoCommand } from './commands/demo-command.js';
 import { addEngineCommand } from './commands/engine-command.js';
 import { addEvalCommand } from './commands/eval-command.js';
+import { addGenerateCommand } from './commands/generate-command.js';
 import { addScoreCommand } from './commands/score-command.js';
 import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
@@ -21,6 +22,7 @@ export function buildProgram(context: CommandContext): Command {
   addTrainCommand(program, context);
   addSweepCommand(program, context);
   addEvalCommand(program, context);
+  addGenerateCommand(program, context);
   addCacheCommand(program, context);
   addEngineCommand(program, context);
   addDemoCommand(program, context);
