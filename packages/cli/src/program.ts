@@ -6,6 +6,7 @@ import { addEngineCommand } from './commands/engine-command.js';
 import { addEvalCommand } from './commands/eval-command.js';
 import { addGenerateCommand } from './commands/generate-command.js';
 import { addScoreCommand } from './commands/score-command.js';
+import { addServeCommand } from './commands/serve-command.js';
 import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
 import { VERSION } from './version.js';
@@ -23,6 +24,7 @@ export function buildProgram(context: CommandContext): Command {
   addSweepCommand(program, context);
   addEvalCommand(program, context);
   addGenerateCommand(program, context);
+  addServeCommand(program, context);
   addCacheCommand(program, context);
   addEngineCommand(program, context);
   addDemoCommand(program, context);

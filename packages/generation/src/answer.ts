@@ -15,7 +15,7 @@ export interface Answer {
   finishReason: FinishReason;
   /** Tokens of the prompt. */
   promptTokens: number;
-  /** Of every token, where {@link ContinueRequest.topLogps} asks for them. */
+  /** Of every token and of the end token, where {@link ContinueRequest.topLogps} asks for them. */
   logps: RankedLogps[];
 }
 

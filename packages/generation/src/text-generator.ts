@@ -22,7 +22,13 @@ import {
 import { AnswerText } from './answer-text.js';
 import type { Answer, AnswerRequest, ContinueRequest, DecodingOptions } from './answer.js';
 import { resolveDecoding, type DecodingSettings } from './decoding-settings.js';
-import { encodePrompts, refuseLength, type EncodedPrompt, type Prompt } from './encoded-prompt.js';
+import {
+  encodePrompt,
+  encodePrompts,
+  refuseLength,
+  type EncodedPrompt,
+  type Prompt,
+} from './encoded-prompt.js';
 import { PromptScorer, type ScoredPrompt } from './prompt-scorer.js';
 
 export interface TextGeneratorOptions {
@@ -113,6 +119,11 @@ export class TextGenerator {
     return this.generateEncoded(this.encode(Array.from(prompts, (text) => ({ text }))), request);
   }
 
+  /** Ids of one prompt of any length. @throws as {@link encodePrompt}. */
+  encodeAny(prompt: Prompt): EncodedPrompt {
+    return encodePrompt(this.tokenizer, prompt);
+  }
+
   /** Ids of prompts that leave room for an answer. @throws as {@link encodePrompts}. */
   encode(prompts: readonly Prompt[]): EncodedPrompt[] {
     return encodePrompts(this.tokenizer, prompts, this.contextLength - 1);
@@ -153,8 +164,9 @@ export class TextGenerator {
       ...{ sampling: settings.sampling, stopIds: settings.stopIds, signal: request.signal },
       random: new SeededRandom(mixSeeds(request.seed ?? 0)),
       onToken: (id, logits) => {
-        count++;
         if (request.topLogps !== undefined) logps.push(rankedLogps(logits, id, request.topLogps));
+        if (settings.stopIds.has(id)) return true;
+        count++;
         return text.push(id);
       },
     });

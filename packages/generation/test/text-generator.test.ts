@@ -63,10 +63,7 @@ describe('TextGenerator', () => {
 
   it('never passes the context of the model, and does not shorten the others for it', async () => {
     const long = order(Array.from({ length: 40 }, () => 'tea').join(' '));
-    const [cut, other] = await answers({ maxNewTokens: 200, temperature: 100, topK: 0 }, [
-      long,
-      ORDERS[1]!,
-    ]);
+    const [cut, other] = await answers({ maxNewTokens: 200, temperature: 100, topK: 0 }, [long, ORDERS[1]!]);
     expect(cut!.promptTokens + cut!.tokens.length).toBeLessThanOrEqual(CONTEXT);
     expect(other!.promptTokens + other!.tokens.length).toBeLessThanOrEqual(CONTEXT);
     expect(other!.tokens.length).toBeGreaterThan(CONTEXT - cut!.promptTokens);

@@ -18,8 +18,8 @@ export interface SequenceRequest {
   sampling: SamplingOptions;
   random: SeededRandom;
   /**
-   * Called with every token and the logits it was drawn from, [V], which are valid during the call. Returning true ends the
-   * sequence behind this token.
+   * Called with every token, the stop token included, and the logits it was drawn from, [V], which are valid during the call.
+   * Returning true ends the sequence behind this token.
    */
   onToken?: ((id: number, logits: Float32Array) => boolean) | undefined;
   /** Ends the sequence before its next token: the promise is rejected with the signal's reason. */
@@ -170,7 +170,7 @@ export class ContinuousBatch {
       const id = sampleToken(own, job.sampling, job.random);
       const atStopToken = job.stopIds.has(id);
       if (!atStopToken) job.tokens.push(id);
-      const stopped = atStopToken || job.onToken?.(id, own) === true;
+      const stopped = job.onToken?.(id, own) === true || atStopToken;
       if (stopped || job.tokens.length >= job.maxNewTokens) ended.push({ slot, job, stopped });
     });
     this.leave(

@@ -3,6 +3,7 @@ import { lookThrough, type MostLikely } from '../causal-lm/most-likely.js';
 
 /** Log-prob of a token, in nats, and the most likely tokens of its place, the likeliest first. */
 export interface RankedLogps {
+  id: number;
   logp: number;
   top: MostLikely;
 }
@@ -13,5 +14,5 @@ export function rankedLogps(logits: Float32Array, id: number, top: number): Rank
   const logSumExp = most + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0));
   const ranked = { ids: new Int32Array(top), logps: new Float32Array(top) };
   if (top > 0) lookThrough(logits, logSumExp, top, ranked, 0);
-  return { logp: Math.fround(logits[id]! - logSumExp), top: ranked };
+  return { id, logp: Math.fround(logits[id]! - logSumExp), top: ranked };
 }
