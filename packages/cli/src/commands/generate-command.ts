@@ -16,7 +16,7 @@ import {
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
 import { formatCount } from '../console/format.js';
-import { OptionReader } from '../options.js';
+import { OptionReader, collect } from '../options.js';
 import { addGeneratorOptions, generatorOptions } from './generator-options.js';
 
 /** Longest prompt read from standard input, in bytes. */
@@ -84,10 +84,6 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         }
       }),
     );
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }
 
 function formOf(options: OptionReader): Form {

@@ -4,7 +4,7 @@ import { openTextGenerator } from '@selective-dpo/generation';
 import { startModelServer, type RequestEvent } from '@selective-dpo/server';
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
-import { OptionReader } from '../options.js';
+import { OptionReader, collect } from '../options.js';
 import { addGeneratorOptions, generatorOptions } from './generator-options.js';
 
 /** `sdpo serve`: a model behind OpenAI-compatible HTTP. */
@@ -49,10 +49,6 @@ export function addServeCommand(program: Command, context: CommandContext): void
         }
       }),
     );
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }
 
 function tell(writer: ConsoleWriter, { failure, ...event }: RequestEvent): void {
