@@ -15,7 +15,17 @@ const mayImport = {
   server: ['foundation', 'data', 'model', 'generation'],
   evaluation: ['foundation', 'data', 'model', 'trainer', 'generation'],
   sweeps: ['foundation', 'data', 'model', 'trainer'],
-  cli: ['foundation', 'data', 'model', 'ref-scorer', 'trainer', 'generation', 'server', 'evaluation', 'sweeps'],
+  cli: [
+    'foundation',
+    'data',
+    'model',
+    'ref-scorer',
+    'trainer',
+    'generation',
+    'server',
+    'evaluation',
+    'sweeps',
+  ],
 };
 
 const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({

@@ -6,8 +6,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { fusedKernelsAllowed } from './fused-kernels.js';
 
 /**
- * x[places[i]] = rows[i]. x: [R, D], places: [N] int32 below R, rows: [N, D]. Takes x over: nothing may use it afterwards, and
- * no other tensor may share its memory. The result is the caller's, and may be x itself.
+ * x[places[i]] = rows[i]. x: [R, D], places: [N] int32 below R, rows: [N, D]. Where it is done in place the result is x itself, and
+ * a tensor that shares its memory changes with it; else x is disposed, and the result is another tensor, the caller's.
  */
 export type RowWriter = (x: tf.Tensor2D, places: tf.Tensor1D, rows: tf.Tensor2D) => tf.Tensor2D;
 

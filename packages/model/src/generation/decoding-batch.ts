@@ -18,9 +18,20 @@ import { batchAttention, rotatedHeads } from '../causal-lm/shared-prompt-attenti
 import { KeyValueCache } from './key-value-cache.js';
 import { rotaryColumns, rotateColumns, type RotaryColumns } from './rotary-columns.js';
 
+/** Where heads stand in a joint projection cut into heads, [B·(heads + 2·kvHeads), headDim]. */
+interface HeadRows {
+  /** [B·kvHeads, heads/kvHeads] of the queries, those together that share a key-value head. */
+  q: tf.Tensor2D;
+  /** [B·kvHeads] */
+  k: tf.Tensor1D;
+  /** [B·kvHeads] */
+  v: tf.Tensor1D;
+}
+
 /** What all layers of one step share. */
 interface StepTensors {
   rotary: RotaryColumns;
+  rows: HeadRows;
   /** [B·kvHeads] rows of the cache that the step writes. */
   places: tf.Tensor1D;
   /** [B·kvHeads, 1, capacity] */
@@ -83,7 +94,12 @@ export class DecodingBatch {
       this.lengths = positions.map((position) => position + 1);
       return logits;
     } finally {
-      tf.dispose([...Object.values(shared.rotary), shared.places, shared.mask]);
+      tf.dispose([
+        ...Object.values(shared.rotary),
+        ...Object.values(shared.rows),
+        shared.places,
+        shared.mask,
+      ]);
     }
   }
 
@@ -160,18 +176,16 @@ export class DecodingBatch {
   }
 
   /** One layer of a step. x: [B, D] → [B, D]. */
-  private layer(x: tf.Tensor2D, index: number, { rotary, places, mask }: StepTensors): tf.Tensor2D {
+  private layer(x: tf.Tensor2D, index: number, { rotary, rows, places, mask }: StepTensors): tf.Tensor2D {
     const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps } = this.model.config;
     const parameters = this.model.parameters.layer(index);
     const batch = x.shape[0];
     const rotated = rotateColumns(jointProjection(x, parameters, rmsNormEps), rotary);
-    const part = (from: number, count: number): tf.Tensor2D =>
-      tf.slice2d(rotated, [0, from * headDim], [batch, count * headDim]);
-    const flat = (of: tf.Tensor2D): tf.Tensor2D => tf.reshape(of, [batch * kvHeads, headDim]);
-    this.cache.write(index, places, flat(part(heads, kvHeads)), flat(part(heads + kvHeads, kvHeads)));
+    const ofHeads = tf.reshape(rotated, [batch * (heads + 2 * kvHeads), headDim]) as tf.Tensor2D;
+    this.cache.write(index, places, tf.gather(ofHeads, rows.k), tf.gather(ofHeads, rows.v));
     const attended = tf.tidy(() => {
       const { k, v } = this.cache.read(index);
-      const q = tf.reshape(part(0, heads), [batch * kvHeads, heads / kvHeads, headDim]) as tf.Tensor3D;
+      const q = tf.gather(ofHeads, rows.q) as tf.Tensor as tf.Tensor3D;
       const probabilities = tf.softmax(tf.add(matMul(q, k, { b: true }), mask) as tf.Tensor3D);
       return tf.reshape(matMul(probabilities, v), [batch, heads * headDim]) as tf.Tensor2D;
     });
@@ -188,6 +202,7 @@ export class DecodingBatch {
     }
     return {
       rotary: rotaryColumns(this.frequencies, { heads, kvHeads, headDim }, positions),
+      rows: headRowsOf(positions.length, heads, kvHeads),
       places: tf.tensor1d(this.cache.places([...positions.keys()], positions), 'int32'),
       mask: tf.tensor3d(mask, [rows, 1, capacity]),
     };
@@ -201,4 +216,15 @@ export class DecodingBatch {
 /** [N, heads, headDim] → the first `count` of its heads, one a row: the packed rows at the end are of no sequence. */
 function headRows(x: tf.Tensor3D, count: number): tf.Tensor2D {
   return tf.slice2d(tf.reshape(x, [-1, x.shape[2]]), [0, 0], [count, x.shape[2]]);
+}
+
+function headRowsOf(batch: number, heads: number, kvHeads: number): HeadRows {
+  const all = heads + 2 * kvHeads;
+  const rows = (first: number, count: number): Int32Array =>
+    Int32Array.from({ length: batch * count }, (_, i) => Math.floor(i / count) * all + first + (i % count));
+  return {
+    q: tf.tensor2d(rows(0, heads), [batch * kvHeads, heads / kvHeads], 'int32'),
+    k: tf.tensor1d(rows(heads, kvHeads), 'int32'),
+    v: tf.tensor1d(rows(heads + kvHeads, kvHeads), 'int32'),
+  };
 }

@@ -10,10 +10,17 @@ import type { ModelConfig } from '../files/index.js';
 /** Tokens by which a slot grows. */
 export const CACHE_BLOCK = 64;
 
-/** [slots·kvHeads·capacity, headDim] each: a slot's heads one after the other, a head's tokens one after the other. */
+/** Keys or values of a layer in one piece of memory, in the two shapes that they are written and read in. */
+interface Held {
+  /** [slots·kvHeads·capacity, headDim]: a slot's heads one after the other, a head's tokens one after the other. */
+  rows: tf.Tensor2D;
+  /** [slots·kvHeads, capacity, headDim] */
+  stack: tf.Tensor3D;
+}
+
 interface LayerCache {
-  k: tf.Tensor2D;
-  v: tf.Tensor2D;
+  k: Held;
+  v: Held;
 }
 
 export type CacheShape = Pick<ModelConfig, 'numHiddenLayers' | 'numKeyValueHeads' | 'headDim'>;
@@ -57,9 +64,9 @@ export class KeyValueCache {
     const { numKeyValueHeads: heads, headDim } = this.shape;
     const rows = slots.flatMap((slot) => Array.from({ length: heads }, (_, head) => slot * heads + head));
     const capacity = Math.min(this.capacity, upTo(tokens, CACHE_BLOCK));
+    const fits = capacity === this.capacity;
     this.remake(slots.length, capacity, (stack) => {
-      const shorter =
-        capacity === this.capacity ? stack : tf.slice3d(stack, [0, 0, 0], [-1, capacity, headDim]);
+      const shorter = fits ? stack : tf.slice3d(stack, [0, 0, 0], [-1, capacity, headDim]);
       return tf.gather(shorter, tf.tensor1d(rows, 'int32'));
     });
   }
@@ -78,50 +85,57 @@ export class KeyValueCache {
   /** Writes keys and values, [N·kvHeads, headDim] each, to {@link places}. */
   write(layer: number, places: tf.Tensor1D, k: tf.Tensor2D, v: tf.Tensor2D): void {
     const held = this.layers[layer]!;
-    const write = rowWriter();
-    held.k = tf.keep(write(held.k, places, k));
-    held.v = tf.keep(write(held.v, places, v));
+    held.k = this.written(held.k, places, k);
+    held.v = this.written(held.v, places, v);
   }
 
   /**
-   * All keys and values of a layer, [slots·kvHeads, capacity, headDim] each. They belong to the enclosing tidy, and must be gone
-   * before the next {@link write}.
+   * All keys and values of a layer, [slots·kvHeads, capacity, headDim] each. They are the cache's own, and good until the next
+   * {@link write}.
    */
   read(layer: number): { k: tf.Tensor3D; v: tf.Tensor3D } {
     const { k, v } = this.layers[layer]!;
-    return { k: this.stacked(k), v: this.stacked(v) };
+    return { k: k.stack, v: v.stack };
   }
 
   dispose(): void {
-    for (const { k, v } of this.layers) tf.dispose([k, v]);
+    for (const { k, v } of this.layers) tf.dispose([k.rows, k.stack, v.rows, v.stack]);
     this.layers = [];
     this.slotCount = 0;
     this.tokenCapacity = 0;
   }
 
-  private stacked(x: tf.Tensor2D): tf.Tensor3D {
-    const { numKeyValueHeads, headDim } = this.shape;
-    return tf.reshape(x, [this.slots * numKeyValueHeads, this.capacity, headDim]);
+  private written(held: Held, places: tf.Tensor1D, values: tf.Tensor2D): Held {
+    const rows = rowWriter()(held.rows, places, values);
+    if (rows === held.rows) return held;
+    held.stack.dispose();
+    return this.held(rows);
+  }
+
+  private held(rows: tf.Tensor2D): Held {
+    const { headDim } = this.shape;
+    const stack = tf.reshape<tf.Rank.R3>(rows, [-1, this.tokenCapacity, headDim]);
+    return { rows: tf.keep(rows), stack: tf.keep(stack) };
   }
 
   /** Replaces every layer's tensors one by one: at most one layer is there twice. */
   private remake(slots: number, capacity: number, change: (stack: tf.Tensor3D) => tf.Tensor3D): void {
     const { numHiddenLayers, numKeyValueHeads, headDim } = this.shape;
     const rows = slots * numKeyValueHeads * capacity;
-    const made = (before: tf.Tensor2D | undefined): tf.Tensor2D => {
+    const made = (before: Held | undefined): Held => {
       const after = tf.tidy(() =>
         before === undefined
           ? tf.zeros<tf.Rank.R2>([rows, headDim])
-          : tf.reshape<tf.Rank.R2>(change(this.stacked(before)), [rows, headDim]),
+          : tf.reshape<tf.Rank.R2>(change(before.stack), [rows, headDim]),
       );
-      before?.dispose();
-      return tf.keep(after);
+      if (before !== undefined) tf.dispose([before.rows, before.stack]);
+      return this.held(after);
     };
+    this.slotCount = slots;
+    this.tokenCapacity = capacity;
     for (let i = 0; i < numHiddenLayers; i++) {
       const before = this.layers[i];
       this.layers[i] = { k: made(before?.k), v: made(before?.v) };
     }
-    this.slotCount = slots;
-    this.tokenCapacity = capacity;
   }
 }

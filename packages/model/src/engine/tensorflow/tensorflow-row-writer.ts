@@ -4,8 +4,7 @@ import type { TensorflowKernels } from './kernels.js';
 
 export function tensorflowRowWriter(kernels: TensorflowKernels): RowWriter {
   return (x, places, rows) => {
-    const result = kernels.single('InplaceUpdate', { T: { dtype: 'float32' } }, [x, places, rows]);
-    x.dispose();
-    return result as typeof x;
+    kernels.single('InplaceUpdate', { T: { dtype: 'float32' } }, [x, places, rows]).dispose();
+    return x;
   };
 }
