@@ -8,6 +8,6 @@ export {
 } from './decoding-settings.js';
 export { type EncodedPrompt, type Prompt } from './encoded-prompt.js';
 export { readPrompts } from './prompt-file.js';
-export { TextStream } from './text-stream.js';
+export { CONTEXT_OF_TEXT, TextStream } from './text-stream.js';
 export type { ScoredPrompt } from './prompt-scorer.js';
 export { openTextGenerator, TextGenerator, type TextGeneratorOptions } from './text-generator.js';

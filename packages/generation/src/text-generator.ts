@@ -30,6 +30,7 @@ import {
   type Prompt,
 } from './encoded-prompt.js';
 import { PromptScorer, type ScoredPrompt } from './prompt-scorer.js';
+import { CONTEXT_OF_TEXT } from './text-stream.js';
 
 export interface TextGeneratorOptions {
   /** Directory with the tokenizer and chat template; the model's own by default. */
@@ -43,9 +44,6 @@ export interface TextGeneratorOptions {
   /** Told notices, e.g. of settings in generation_config.json that are not supported. */
   listener?: ProgressListener | undefined;
 }
-
-/** Tokens of a prompt that a continuation's text is read behind. */
-const CONTEXT_OF_TEXT = 8;
 
 /**
  * Opens a Hugging Face model directory.

@@ -4,6 +4,9 @@
  */
 import type { PairTokenizer } from '@selective-dpo/data';
 
+/** Tokens of a prompt that what follows it is read behind. */
+export const CONTEXT_OF_TEXT = 8;
+
 /** Ends of incomplete characters read as this. */
 const REPLACEMENT = '\uFFFD';
 

@@ -1,7 +1,6 @@
 /** `/v1/chat/completions`: answers to conversations, through the model's chat template. */
 import { mixSeeds } from '@selective-dpo/foundation';
 import { type Answer, type ContinueRequest, type TextGenerator } from '@selective-dpo/generation';
-import { ApiError } from './api-error.js';
 import {
   allOrNone,
   decodingOf,
@@ -11,9 +10,9 @@ import {
   type Envelope,
   type Exchange,
 } from './exchange.js';
-import { MAX_CHARACTERS_A_TOKEN } from './limits.js';
 import { chatLogprobs } from './logprob-format.js';
 import type { ChatRequest, RequestReader } from './request-schema.js';
+import { refuseCharacters } from './text-length.js';
 
 export class ChatHandler {
   constructor(
@@ -89,15 +88,7 @@ export class ChatHandler {
       content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
     }));
     const characters = read.reduce((sum, { content }) => sum + content.length, 0);
-    const most = this.generator.contextLength * MAX_CHARACTERS_A_TOKEN;
-    if (characters > most) {
-      throw new ApiError(
-        400,
-        `messages of more than ${most} characters`,
-        'context_length_exceeded',
-        'messages',
-      );
-    }
+    refuseCharacters(characters, this.generator.contextLength, 'messages');
     return read;
   }
 }

@@ -1,6 +1,8 @@
 /** `/v1/completions`: continuations of texts or token ids, and log-probs of given ones. */
+import { setImmediate } from 'node:timers/promises';
 import { mixSeeds } from '@selective-dpo/foundation';
 import {
+  CONTEXT_OF_TEXT,
   type ContinueRequest,
   type EncodedPrompt,
   type FinishReason,
@@ -17,15 +19,13 @@ import {
   type Envelope,
   type Exchange,
 } from './exchange.js';
-import { MAX_CHARACTERS_A_TOKEN } from './limits.js';
+import { MAX_CHARACTERS } from './limits.js';
+import { refuseCharacters, tooManyCharacters } from './text-length.js';
 import { completionLogprobs, pairsOf, placedToken, type PlacedToken } from './logprob-format.js';
 import type { CompletionRequest, RequestReader } from './request-schema.js';
 
 /** OpenAI's default. */
 const DEFAULT_MAX_TOKENS = 16;
-
-/** Tokens of a prompt that the text of what follows is read behind. */
-const CONTEXT_OF_TEXT = 8;
 
 /** One prompt of a request, and one of the answers to it. */
 interface Choice {
@@ -56,7 +56,7 @@ export class CompletionHandler {
     const n = request.n ?? 1;
     const prompts = promptsOf(request.prompt);
     this.reader.checkChoices(prompts.length, n);
-    const encoded = prompts.map((prompt) => this.encode(prompt));
+    const encoded = await this.encodeAll(prompts);
     const choices = encoded.flatMap((one, i) =>
       Array.from({ length: n }, (_, j): Choice => ({ index: i * n + j, ...one })),
     );
@@ -101,18 +101,23 @@ export class CompletionHandler {
     };
   }
 
+  /** One after the other: what runs already goes on in between. */
+  private async encodeAll(
+    prompts: readonly (string | readonly number[])[],
+  ): Promise<Omit<Choice, 'index'>[]> {
+    const characters = prompts.reduce((sum, one) => sum + (typeof one === 'string' ? one.length : 0), 0);
+    if (characters > MAX_CHARACTERS) throw tooManyCharacters(MAX_CHARACTERS, 'prompt');
+    const encoded = [];
+    for (const prompt of prompts) {
+      encoded.push(this.encode(prompt));
+      await setImmediate();
+    }
+    return encoded;
+  }
+
   private encode(prompt: string | readonly number[]): Omit<Choice, 'index'> {
     if (typeof prompt === 'string') {
-      const most = this.generator.contextLength * MAX_CHARACTERS_A_TOKEN;
-      if (prompt.length > most) {
-        throw new ApiError(
-          400,
-          `a prompt of more than ${most} characters`,
-          'context_length_exceeded',
-          'prompt',
-        );
-      }
-      // A text without a token: with none to add, there is nothing to go on from.
+      refuseCharacters(prompt.length, this.generator.contextLength, 'prompt');
       return { prompt: this.generator.encodeAny({ text: prompt }), text: prompt };
     }
     const { vocabSize } = this.generator.model.config;

@@ -35,8 +35,12 @@ export const DEFAULT_LIMITS: ServerLimits = {
 export const MAX_STOPS = 16;
 export const MAX_STOP_LENGTH = 256;
 
-/** Characters of a prompt for every token of the model's context: no token of a text is longer on average. */
-export const MAX_CHARACTERS_A_TOKEN = 256;
+/**
+ * Characters of a prompt for every token of the model's context (no tokens are longer on average), and of all prompts of a request:
+ * tokenising takes up to 8 s for a million characters of one word, and nothing else runs meanwhile.
+ */
+export const MAX_CHARACTERS_A_TOKEN = 32;
+export const MAX_CHARACTERS = 1 << 20;
 
 /** Seconds after which a client that found the queue full may ask again. */
 export const RETRY_AFTER_SECONDS = 2;

@@ -78,6 +78,7 @@ describe('bodies', () => {
     ['an unknown key of any length', { ...PROMPT, ['x'.repeat(50_000)]: 1 }],
     ['tools', { messages: [{ role: 'user', content: 'a' }], tools: [] }],
     ['a prompt longer than the context', { prompt: 'tea '.repeat(200) }],
+    ['a prompt of more characters than fit', { prompt: 'tea '.repeat(600) }],
     ['a prompt longer than any', { prompt: 'x'.repeat(90_000) }],
   ];
   it.each(wrong)('%s is refused', async (_, body) => {
