@@ -7,6 +7,11 @@ import {
   quoteValue,
 } from '@selective-dpo/foundation';
 
+/** Gathers the values of an option that may be given again. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
 /** Reads options of one command; `finish` throws what was wrong with any of them. */
 export class OptionReader {
   private readonly problems: InputError[] = [];

@@ -4,7 +4,9 @@ import { addCacheCommand } from './commands/cache-command.js';
 import { addDemoCommand } from './commands/demo-command.js';
 import { addEngineCommand } from './commands/engine-command.js';
 import { addEvalCommand } from './commands/eval-command.js';
+import { addGenerateCommand } from './commands/generate-command.js';
 import { addScoreCommand } from './commands/score-command.js';
+import { addServeCommand } from './commands/serve-command.js';
 import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
 import { VERSION } from './version.js';
@@ -21,6 +23,8 @@ export function buildProgram(context: CommandContext): Command {
   addTrainCommand(program, context);
   addSweepCommand(program, context);
   addEvalCommand(program, context);
+  addGenerateCommand(program, context);
+  addServeCommand(program, context);
   addCacheCommand(program, context);
   addEngineCommand(program, context);
   addDemoCommand(program, context);

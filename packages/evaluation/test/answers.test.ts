@@ -2,13 +2,18 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Interrupted, type ProgressEvent } from '@selective-dpo/foundation';
-import { conversationIds, loadPairTokenizer, type Message, type PairTokenizer } from '@selective-dpo/data';
+import {
+  AppendedLines,
+  conversationIds,
+  loadPairTokenizer,
+  type Message,
+  type PairTokenizer,
+} from '@selective-dpo/data';
 import { openEngine } from '@selective-dpo/model';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
 import { fittingConversation, promptRoom } from '../src/answers/fitting-conversation.js';
 import { answerQuestions, type AnswerQuestionsOptions } from '../src/index.js';
-import { AppendedLines } from '../src/files/appended-lines.js';
 import { answerSchema } from '../src/benchmarks/answers.js';
 import { freshFolder, writeLines } from './fresh-folder.js';
 

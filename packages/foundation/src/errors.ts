@@ -120,6 +120,9 @@ export function explainSystemError(error: unknown, file: string): unknown {
     ENXIO: ['not-a-file', 'is not a regular file'],
     EINVAL: ['not-a-file', 'cannot be used as a file'],
     EIO: ['read-failed', 'the disk reports a failure'],
+    EADDRINUSE: ['address-in-use', 'another program listens there; choose another --port'],
+    EADDRNOTAVAIL: ['address-not-available', 'is no address of this machine'],
+    ENOTFOUND: ['address-not-available', 'is no address of this machine'],
     EBUSY: ['file-busy', 'is in use by the system'],
     EMFILE: ['too-many-files', 'too many open files; raise the limit with ulimit -n'],
   };

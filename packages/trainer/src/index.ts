@@ -15,7 +15,7 @@ export {
   runOfFolder,
   type RunIdentity,
 } from './run/run-directory.js';
-export { checkSetting, expectation, resolveEntries, resolveTrainingConfig } from './config/resolve-config.js';
+export { checkSetting, resolveEntries, resolveTrainingConfig } from './config/resolve-config.js';
 export { scalarOf, type Entry } from './config/config-yaml.js';
 export { isFinished } from './run/final-model.js';
 export { METRICS_FILE, metricsLines, type MetricsLine } from './run/metrics-log.js';

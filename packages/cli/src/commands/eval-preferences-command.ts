@@ -10,7 +10,7 @@ import {
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
 import { renderTable, type TableRow } from '../demo/result-table.js';
-import { OptionReader } from '../options.js';
+import { OptionReader, collect } from '../options.js';
 
 /** `sdpo eval preferences`: held-out figures of models. */
 export function addEvalPreferencesCommand(evaluation: Command, context: CommandContext): void {
@@ -49,10 +49,6 @@ export function addEvalPreferencesCommand(evaluation: Command, context: CommandC
 }
 
 /** Gathers an option that may be given again. */
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
 function describe(report: PreferenceReport, out: string | undefined): string[] {
   const { settings, models, differences } = report;
   return [

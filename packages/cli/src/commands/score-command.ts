@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { readRegularFile } from '@selective-dpo/foundation';
 import { PREFERENCE_LAYOUTS } from '@selective-dpo/data';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import {
@@ -11,9 +10,7 @@ import {
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
 import { OptionReader } from '../options.js';
-
-/** Real templates have up to 20 KB. */
-const MAX_TEMPLATE_BYTES = 256 << 10;
+import { readTemplate } from './template-file.js';
 
 /** `sdpo score`: stage one. */
 export function addScoreCommand(program: Command, context: CommandContext): void {
@@ -73,10 +70,6 @@ export function addScoreCommand(program: Command, context: CommandContext): void
         writer.result(result, describe(result));
       }),
     );
-}
-
-async function readTemplate(file: string): Promise<string> {
-  return (await readRegularFile(file, MAX_TEMPLATE_BYTES)).toString('utf8');
 }
 
 function describe(result: ScoreResult): string[] {

@@ -20,6 +20,7 @@ const JSON_INTERVAL_MS = 1_000;
 export class ConsoleWriter {
   private lastProgressAt = -Infinity;
   private lineOpen = false;
+  private readonly told = new Set<string>();
   /** Lines of the block on the terminal that the next text takes the place of. */
   private blockLines = 0;
 
@@ -56,6 +57,24 @@ export class ConsoleWriter {
     if (this.json) return;
     this.closeLine();
     this.out.write(`${text}\n`);
+  }
+
+  /** Listener of a command whose standard output is the work itself: what else there is to say goes to standard error. */
+  readonly listenAside = (event: ProgressEvent | NoticeEvent): void => {
+    if (this.json) this.listen(event);
+    else if (event.type === 'notice') this.err.write(`${event.message}\n`);
+  };
+
+  /** {@link listenAside} for a notice that many rows would give. */
+  once(notice: NoticeEvent): void {
+    if (this.told.has(notice.code)) return;
+    this.told.add(notice.code);
+    this.listenAside(notice);
+  }
+
+  /** A piece of a text as it comes, for people; a terminal is not shown control characters out of it. */
+  piece(text: string): void {
+    if (!this.json) this.out.write(this.isTerminal ? withoutControls(text) : text);
   }
 
   /** What a command found: an object for programs, lines for people. */
@@ -149,6 +168,12 @@ export class ConsoleWriter {
   private writeJson(value: object): void {
     this.out.write(`${JSON.stringify(value)}\n`);
   }
+}
+
+/** A model may write what a terminal takes for a command. */
+function withoutControls(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
 }
 
 function problemsOf(error: unknown): readonly InputError[] | undefined {

@@ -11,13 +11,11 @@ import {
   sha256,
   type ProgressListener,
 } from '@selective-dpo/foundation';
-import type { Message } from '@selective-dpo/data';
+import { AppendedLines, FileProblems, type CheckedLine, type Message } from '@selective-dpo/data';
 import { openTextGenerator, type TextGenerator } from '@selective-dpo/generation';
 import { weightsDigest, type EngineName, type EnginePrecision } from '@selective-dpo/model';
 import { answerLine, answerSchema, type Answer, type GenerationRecord } from '../benchmarks/answers.js';
 import { readQuestions, type Benchmark, type Question, type QuestionSet } from '../benchmarks/questions.js';
-import { AppendedLines } from '../files/appended-lines.js';
-import { FileProblems, type CheckedLine } from '../files/json-records.js';
 import { fittingConversation, promptRoom } from './fitting-conversation.js';
 import { benchmarkTemperature } from './temperatures.js';
 

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { canonicalJson, sha256 } from '@selective-dpo/foundation';
-import { FileProblems, checkedLines } from '../files/json-records.js';
+import { FileProblems, checkedLines } from '@selective-dpo/data';
 import { markdownCounts } from './markdown-counts.js';
 import { refuseTwice, type AnswerLayout, type Question } from './questions.js';
 

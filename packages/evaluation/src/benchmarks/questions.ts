@@ -5,14 +5,14 @@
  */
 import { z } from 'zod';
 import { InputError } from '@selective-dpo/foundation';
-import { jsonLines } from '@selective-dpo/data';
 import {
   FileProblems,
   MAX_LINE_BYTES,
   checkedLine,
   checkedLines,
+  jsonLines,
   type CheckedLine,
-} from '../files/json-records.js';
+} from '@selective-dpo/data';
 
 export const BENCHMARKS = ['mt-bench', 'arena-hard'] as const;
 export type Benchmark = (typeof BENCHMARKS)[number];

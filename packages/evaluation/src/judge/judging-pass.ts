@@ -1,7 +1,7 @@
 /** Many questions to a judge at one time, each finished one a line of the judgment file. */
 import { setMaxListeners } from 'node:events';
 import { InputError, Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
-import type { AppendedLines } from '../files/appended-lines.js';
+import type { AppendedLines } from '@selective-dpo/data';
 import { JudgeFailure } from './judge.js';
 
 /** Something to be judged. */

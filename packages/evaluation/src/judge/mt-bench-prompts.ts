@@ -1,7 +1,7 @@
 /** MT-Bench's own judge prompts, from its file `judge_prompts.jsonl`. */
 import { z } from 'zod';
 import { InputError, InputErrors } from '@selective-dpo/foundation';
-import { FileProblems, checkedLines } from '../files/json-records.js';
+import { FileProblems, checkedLines } from '@selective-dpo/data';
 import { namesIn } from './prompt-template.js';
 
 /** A prompt and the names that must stand in it. */

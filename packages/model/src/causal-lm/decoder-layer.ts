@@ -12,7 +12,6 @@ import { rmsNorm, rmsNormGradient } from './rms-norm.js';
 import {
   batchAttention,
   batchAttentionGradient,
-  rotatedHeads,
   type AttentionContext,
   type SavedBatchAttention,
 } from './shared-prompt-attention.js';
@@ -44,8 +43,8 @@ function linear(x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tensor1D | undefin
   return bias === undefined ? y : tf.add(y, bias);
 }
 
-/** [N, D] → [N, (heads + 2·kvHeads)·headDim]: queries, keys and values side by side. */
-function jointProjection(x: tf.Tensor2D, parameters: LayerParameters, epsilon: number): tf.Tensor2D {
+/** [N, D] → [N, (heads + 2·kvHeads)·headDim]: queries, keys and values side by side, before the rotary embedding. */
+export function jointProjection(x: tf.Tensor2D, parameters: LayerParameters, epsilon: number): tf.Tensor2D {
   return linear(rmsNorm(x, parameters.inputNorm, epsilon), parameters.qkv, parameters.qkvBias);
 }
 
@@ -94,17 +93,9 @@ export function decoderLayerOutput(
   });
 }
 
-function rowsOf(x: tf.Tensor2D, rows: tf.Tensor1D | undefined): tf.Tensor2D {
+/** The given rows of a matrix, or all. */
+export function rowsOf(x: tf.Tensor2D, rows: tf.Tensor1D | undefined): tf.Tensor2D {
   return rows === undefined ? x : tf.gather(x, rows);
-}
-
-/** Rotated queries [N, heads, headDim] and keys, and values, [N, kvHeads, headDim], of a layer's input [N, D]. */
-export function projectQueryKeyValue(
-  x: tf.Tensor2D,
-  parameters: LayerParameters,
-  { shape, epsilon, rotary }: Omit<LayerContext, 'layout'>,
-): { q: tf.Tensor3D; k: tf.Tensor3D; v: tf.Tensor3D } {
-  return rotatedHeads(jointProjection(x, parameters, epsilon), shape, rotary);
 }
 
 /** From the attention's output [N, heads·headDim] to the layer's output: [N, D]; x: [N, D] its input. */

@@ -50,8 +50,14 @@ export async function headMostLikely(
   return { logps, top };
 }
 
-/** Writes the n largest of a row of logits to place `at` on. */
-function lookThrough(logits: Float32Array, logSumExp: number, n: number, top: MostLikely, at: number): void {
+/** Writes the n largest of a row of logits [V], with their log-probs, to place `at` on. */
+export function lookThrough(
+  logits: Float32Array,
+  logSumExp: number,
+  n: number,
+  top: MostLikely,
+  at: number,
+): void {
   const ids = top.ids.subarray(at, at + n);
   const values = top.logps.subarray(at, at + n).fill(-Infinity);
   for (let id = 0; id < logits.length; id++) {

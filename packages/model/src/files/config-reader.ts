@@ -7,7 +7,7 @@ const HINTS: Record<string, string> = {
   'config-architecture': 'use a model of a supported architecture',
   'config-unsupported': 'use a model without this setting',
   'config-missing': 'fetch config.json again, it may be incomplete',
-  'config-value': 'correct the key in config.json, or fetch the file again',
+  'config-value': 'correct the key, or fetch the file again',
   'config-conflict': 'keep the setting that the model was trained with',
 };
 

@@ -6,6 +6,7 @@ export { openWeights, weightsDigest, Weights, WEIGHTS_FILE, WEIGHTS_INDEX_FILE }
 export { DEFAULT_MAX_SHARD_BYTES, writeWeights, type WeightsOptions } from './weights-writer.js';
 export { CONFIG_FILE, parseModelConfig, readModelConfig } from './model-config.js';
 export type { Architecture, ModelConfig } from './model-config.js';
+export { GENERATION_CONFIG_FILE, readGenerationConfig, type GenerationConfig } from './generation-config.js';
 export type { RopeConfig } from './rope-config.js';
 export type { JsonObject, JsonValue } from './json-text.js';
 export {

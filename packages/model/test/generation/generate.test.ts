@@ -3,7 +3,7 @@ import { SeededRandom } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openEngine } from '../../src/engine/index.js';
 import { generate, sampleToken } from '../../src/generation/index.js';
-import { byLikelihood } from '../../src/generation/sampling.js';
+import { LikelihoodOrder } from '../../src/generation/likelihood-order.js';
 import type { CausalLM } from '../../src/causal-lm/index.js';
 import { randomModel } from '../causal-lm/random-model.js';
 
@@ -83,21 +83,25 @@ describe('sampleToken', () => {
   });
 });
 
-describe('byLikelihood', () => {
-  it('orders as a comparison of logits does, ties by the lower id', () => {
+describe('LikelihoodOrder', () => {
+  it('orders as a comparison of logits does, ties by the lower id, however far it is asked', () => {
     const random = new SeededRandom(3);
-    for (const scale of [1e-40, 1, 3e38]) {
+    for (const scale of [1e-40, 1, 30, 3e38]) {
       const logits = Float32Array.from(
         { length: 997 },
         (_, i) => (i % 7 === 0 ? 0 : random.next() - 0.5) * scale,
       );
-      logits.set([-0, 0, -0, Infinity, -Infinity, logits[10]!], 20);
+      logits.set([-0, 0, -0, -Infinity, logits[10]!], 20);
       const expected = Int32Array.from(logits.keys()).sort((a, b) => {
         const [x, y] = [logits[a]!, logits[b]!];
         return x === y ? a - b : y - x;
       });
-      expect(byLikelihood(logits)).toEqual(expected);
-      expect(byLikelihood(logits.map((logit) => -logit))).not.toEqual(expected);
+      const order = new LikelihoodOrder(logits);
+      expect(order.at(0)).toBe(expected[0]);
+      expect(order.first(50)).toEqual(expected.subarray(0, 50));
+      expect(order.at(996)).toBe(expected[996]);
+      expect(order.first(997)).toEqual(expected);
+      expect(new LikelihoodOrder(logits.map((logit) => -logit)).first(997)).not.toEqual(expected);
     }
   });
 });

@@ -3,7 +3,7 @@
  * the file and line or the word it stands in.
  */
 import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
-import type { z } from 'zod';
+import { expectation } from '@selective-dpo/data';
 import { entriesOfFile, scalarOf, type Entry } from './config-yaml.js';
 import { combinationErrors } from './combinations.js';
 import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
@@ -119,22 +119,6 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
     );
     return [];
   });
-}
-
-/** What a schema expected where it found a problem, for messages. */
-export function expectation(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case 'invalid_value':
-      return `one of ${issue.values.map(String).join(', ')}`;
-    case 'invalid_type':
-      return issue.expected === 'int' ? 'a whole number' : `a ${issue.expected}`;
-    case 'too_small':
-      return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
-    case 'too_big':
-      return `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`;
-    default:
-      return issue.message;
-  }
 }
 
 /** The known key within two edits (three for long names), if there is one. */

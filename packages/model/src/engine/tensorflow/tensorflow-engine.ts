@@ -9,12 +9,14 @@ import { InputError } from '@selective-dpo/foundation';
 import { floatsOf, useBackend } from '../backend.js';
 import type { Engine, EnginePrecision } from '../engine.js';
 import { registerInPlaceSums } from '../in-place-sums.js';
+import { registerRowWriter } from '../row-writes.js';
 import { tensorflowEnvironment } from '../matmul-probe.js';
 import { tf } from '../tfjs-setup.js';
 import { TENSORFLOW_VERSION, damageOf, installedEngine, type InstalledEngine } from './engine-folder.js';
 import { TensorflowKernels, type TensorflowBackend, type TensorflowBinding } from './kernels.js';
 import { registerFusedKernels } from './register-fused-kernels.js';
 import { tensorflowAdamW } from './tensorflow-adamw.js';
+import { tensorflowRowWriter } from './tensorflow-row-writer.js';
 import { tensorflowSums } from './tensorflow-sums.js';
 
 const require = createRequire(import.meta.url);
@@ -67,6 +69,7 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
   if (!backend.isUsingGpuDevice && !fusedRegistered) {
     registerFusedKernels(kernels);
     registerInPlaceSums('tensorflow', tensorflowSums(kernels));
+    registerRowWriter('tensorflow', tensorflowRowWriter(kernels));
   }
   fusedRegistered = true;
   return {

@@ -7,10 +7,12 @@ import { dirname, sep } from 'node:path';
 import { setWasmPaths, version_wasm, type BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { floatsOf, refuseBf16, useBackend } from '../backend.js';
 import type { Engine, EnginePrecision } from '../engine.js';
+import { registerRowWriter } from '../row-writes.js';
 import { tf } from '../tfjs-setup.js';
 import { guardAllocations } from './memory-guard.js';
 import { registerWasmKernels } from './register-kernels.js';
 import { wasmAdamW } from './wasm-adamw.js';
+import { wasmRowWriter } from './wasm-row-writer.js';
 
 /** WebAssembly memory ends at 4 GiB; the rest is left for the module itself and for gaps between tensors. */
 const MEMORY_LIMIT_BYTES = 3.5 * 2 ** 30;
@@ -27,6 +29,7 @@ export async function openWasmEngine(precision: EnginePrecision): Promise<Engine
   await useBackend('wasm');
   const backend = tf.backend() as BackendWasm;
   guardAllocations(backend);
+  registerRowWriter('wasm', wasmRowWriter(backend));
   return {
     name: 'wasm',
     precision,

@@ -1,8 +1,9 @@
 /** JSON Lines files that nobody has checked: every line is held against a schema, and all problems are reported at once. */
 import { InputError, InputErrors, parseShallowJson, quoteValue } from '@selective-dpo/foundation';
-import { jsonLines, type RowText } from '@selective-dpo/data';
-import { expectation } from '@selective-dpo/trainer';
 import type { z } from 'zod';
+import { jsonLines } from '../rows/json-lines.js';
+import type { RowText } from '../rows/text-pieces.js';
+import { expectation } from './expectation.js';
 
 /** A line's value and its 1-based number. */
 export interface CheckedLine<T> {
