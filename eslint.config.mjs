@@ -15,6 +15,7 @@ const mayImport = {
   server: ['foundation', 'data', 'model', 'generation'],
   evaluation: ['foundation', 'data', 'model', 'trainer', 'generation'],
   sweeps: ['foundation', 'data', 'model', 'trainer'],
+  inspector: ['foundation', 'data', 'model', 'trainer', 'sweeps'],
   cli: [
     'foundation',
     'data',
@@ -25,6 +26,7 @@ const mayImport = {
     'server',
     'evaluation',
     'sweeps',
+    'inspector',
   ],
 };
 
@@ -36,7 +38,7 @@ const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({
       {
         patterns: [
           {
-            regex: `^@selective-dpo/(?!(?:${allowed.join('|') || 'none'})$)`,
+            regex: `^@selective-dpo/(?!(?:${allowed.join('|') || 'none'})(?:/[a-z-]+)?$)`,
             message: `packages/${name} may import only: ${allowed.join(', ') || 'no workspace package'}.`,
           },
           { regex: '^(?:\\.\\./)+[a-z-]+/src', message: 'Import a package by its name, never by path.' },

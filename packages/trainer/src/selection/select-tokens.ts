@@ -3,7 +3,7 @@
  * computed anew from the current policy at every step. Chosen and rejected responses are treated separately;
  * only response tokens are ever considered, and a log-prob of exactly 0 is a token like any other.
  */
-import { SeededRandom, mixSeeds } from '@selective-dpo/foundation';
+import { SeededRandom, mixSeeds } from '@selective-dpo/foundation/random';
 import { alignmentScores, type PairLogps, type Side } from './alignment-score.js';
 import { quantileCount, selectionThreshold, topKCount } from './quantile.js';
 import { averageOverSentences, averageOverWindow } from './span-average.js';

@@ -1,0 +1,2 @@
+export type * from './site-contract.js';
+export { SITE_VERSION } from './site-contract.js';

@@ -1,0 +1,168 @@
+/**
+ * What a page of the inspector reads. A site is a folder of plain files that any static host can serve, ranges of bytes included:
+ *
+ * - `index.html` and `assets/`: the page, the same for every site;
+ * - `data/site.json`: {@link SiteDescription}, which names everything else;
+ * - `data/overview.json`: {@link Overview};
+ * - `data/pairs.parquet`: one row a pair, columns {@link PairColumns};
+ * - `data/vocabulary.json`: {@link Vocabulary}, where a tokenizer is known;
+ * - `data/cache/manifest.json`, `data/cache/shards/…parquet`, `data/cache/dropped.jsonl`: the cache itself;
+ * - `data/policies/….parquet`: log-probs of a policy, columns {@link PolicyColumns};
+ * - `data/run/`, `data/sweep/`: `metrics.jsonl` of one run, and of each run of a sweep.
+ *
+ * Nothing here imports Node or the browser: both sides share these types.
+ */
+
+export const SITE_VERSION = 1;
+
+export interface SiteDescription {
+  version: typeof SITE_VERSION;
+  kind: 'cache' | 'run' | 'sweep';
+  /** Name of the folder that is looked at. */
+  title: string;
+  /** Of a cache, and of a run whose cache is known. */
+  cache?: CacheDescription;
+  run?: RunDescription;
+  sweep?: SweepDescription;
+}
+
+export interface CacheDescription {
+  /** Pairs of the cache; `pairs.parquet` and `overview.json` may hold a sample of them (`--html`). */
+  rows: number;
+  /** First pair of each shard, and where its Parquet file lies, relative to the page. */
+  shards: readonly { firstRow: number; rows: number; file: string; bytes: number }[];
+  /** Relative to the page; absent where no tokenizer was given. */
+  vocabulary?: string;
+  overview: string;
+  pairs: string;
+  manifest: string;
+  dropped: string;
+}
+
+/** A checkpoint of a run whose log-probs were computed for a sample of the cache. */
+export interface PolicyDescription {
+  /** `step-40`, `final`, `initial`. */
+  name: string;
+  step: number;
+  /** Columns {@link PolicyColumns}. */
+  file: string;
+  pairs: number;
+}
+
+export interface RunDescription {
+  /** The configuration as resolved. */
+  config: Record<string, unknown>;
+  /** `metrics.jsonl`; it grows while the run trains. */
+  metrics: string;
+  finished: boolean;
+  policies: readonly PolicyDescription[];
+}
+
+export interface SweepDescription {
+  runs: readonly SweptRunDescription[];
+  /** Training keys whose values differ between runs. */
+  keys: readonly string[];
+}
+
+export interface SweptRunDescription {
+  name: string;
+  state: 'finished' | 'unfinished' | 'failed';
+  config: Record<string, unknown>;
+  metrics: string;
+}
+
+/** Counts of values in bins: bin i holds edges[i] ≤ v < edges[i + 1]; the first and last bins also hold what lies beyond. */
+export interface Histogram {
+  /** n + 1 numbers, ascending. */
+  edges: readonly number[];
+  counts: readonly number[];
+}
+
+export interface Spread {
+  total: number;
+  min: number;
+  mean: number;
+  max: number;
+  /** Quantiles 5, 25, 50, 75 and 95 of 100. */
+  quantiles: readonly [number, number, number, number, number];
+  histogram: Histogram;
+}
+
+/** Figures of a whole cache. */
+export interface Overview {
+  rows: number;
+  /** Rows of the dataset that gave no pair, by reason. */
+  dropped: Readonly<Record<string, number>>;
+  /** Lengths in tokens, one value a pair. */
+  promptTokens: Spread;
+  chosenTokens: Spread;
+  rejectedTokens: Spread;
+  reference: ReferenceFigures;
+  /** Log-probs in nats, one value a response token. */
+  chosenLogps: Spread;
+  rejectedLogps: Spread;
+  duplicates: DuplicateFigures;
+}
+
+/** Does the reference prefer the chosen answers? Margin of a pair: summed log-prob of chosen − rejected, in nats. */
+export interface ReferenceFigures {
+  /** Share of pairs with margin > 0, in [0, 1]. */
+  accuracy: number;
+  /** Share of pairs with margin = 0. */
+  ties: number;
+  margin: Spread;
+  /** As `accuracy` and `margin` with the mean log-prob of a token in place of the sum. */
+  accuracyPerToken: number;
+  marginPerToken: Spread;
+  /** Pairs with the most negative margins, the worst first. */
+  mostWrong: readonly { pairIndex: number; margin: number }[];
+}
+
+export interface DuplicateFigures {
+  /** Pairs whose prompt, chosen and rejected ids equal those of an earlier pair. */
+  identicalPairs: number;
+  /** Pairs whose prompt ids equal those of an earlier pair. */
+  identicalPrompts: number;
+  /** Pairs whose answers are swapped against an earlier pair of the same prompt: a contradiction. */
+  swappedPairs: number;
+  /** Pairs that are nearly an earlier one: estimated Jaccard similarity of their 5-token shingles ≥ 0.8. */
+  nearIdenticalPairs: number;
+}
+
+/** Columns of `pairs.parquet`, one row a pair, in the order of the cache. */
+export interface PairColumns {
+  /** 0-based place in the cache. */
+  pair_index: number;
+  pair_id: string;
+  source_row: number;
+  prompt_tokens: number;
+  chosen_tokens: number;
+  rejected_tokens: number;
+  /** Sums in nats. */
+  ref_chosen_logps: number;
+  ref_rejected_logps: number;
+  /** `pair_index` of the earlier pair it repeats, exactly or nearly; absent where there is none. */
+  duplicate_of?: number;
+  /** What it has in common with that pair. */
+  duplicate_kind?: 'pair' | 'swapped' | 'prompt' | 'near';
+  /** At most 160 characters of the end of the prompt; absent without a tokenizer. */
+  opening?: string;
+}
+
+/** Columns of a policy's file, ascending by `pair_index`. */
+export interface PolicyColumns {
+  pair_index: number;
+  /** [C] and [R], nats. */
+  chosen_logps: readonly number[];
+  rejected_logps: readonly number[];
+}
+
+/** Texts of tokens by id. */
+export interface Vocabulary {
+  /** The text that a token adds to what stands before it; parts of a character are U+FFFD. */
+  texts: readonly string[];
+  /** Ids of special tokens: shown as marks. */
+  special: readonly number[];
+  /** Ids at which the trainer's rule `span` ends a sentence. */
+  sentenceEnds: readonly number[];
+}
