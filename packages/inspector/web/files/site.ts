@@ -1,0 +1,44 @@
+/** A site's own description, checked before anything follows it. */
+import { SITE_VERSION, type SiteDescription } from '../../src/site-contract.js';
+import { isObject, readJson } from './json-file.js';
+import type { SiteFiles } from './site-files.js';
+import { SiteProblem } from './site-problem.js';
+
+export const SITE_FILE = 'data/site.json';
+
+/** @throws SiteProblem where the folder is no site or one of another version. */
+export async function readSite(files: SiteFiles): Promise<SiteDescription> {
+  const site = await readJson(files, SITE_FILE);
+  if (site['version'] !== SITE_VERSION) {
+    throw new SiteProblem(
+      `this site is of version ${String(site['version'])}, and the page reads version ${SITE_VERSION}`,
+      'Make the site again with the sdpo that is installed now.',
+    );
+  }
+  if (typeof site['title'] !== 'string') throw odd('title');
+  if (site['cache'] !== undefined) checkCache(site['cache']);
+  if (site['run'] !== undefined && !isObject(site['run'])) throw odd('run');
+  if (site['sweep'] !== undefined && !isObject(site['sweep'])) throw odd('sweep');
+  return site as unknown as SiteDescription;
+}
+
+function checkCache(cache: unknown): void {
+  if (!isObject(cache) || !Array.isArray(cache['shards'])) throw odd('cache');
+  let next = 0;
+  for (const shard of cache['shards'] as unknown[]) {
+    const sound =
+      isObject(shard) &&
+      shard['firstRow'] === next &&
+      Number.isSafeInteger(shard['rows']) &&
+      typeof shard['file'] === 'string';
+    if (!sound || Number(shard['rows']) < 0) throw odd('cache.shards');
+    next += Number(shard['rows']);
+  }
+  if (next !== cache['rows']) throw odd('cache.rows');
+  for (const name of ['overview', 'pairs', 'manifest'])
+    if (typeof cache[name] !== 'string') throw odd(`cache.${name}`);
+}
+
+function odd(field: string): SiteProblem {
+  return new SiteProblem(`${SITE_FILE} is damaged: ${field}`, 'Make the site again.');
+}

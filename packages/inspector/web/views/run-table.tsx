@@ -1,0 +1,91 @@
+/** The runs of a sweep. */
+import {
+  directionOf,
+  metricOf,
+  shownNumber,
+  shownValue,
+  valueOf,
+  type SweptRun,
+} from '@selective-dpo/sweeps/plots';
+import { useState } from 'preact/hooks';
+import { shownLine } from '../text/token-text.js';
+
+/** Rows that are drawn. */
+const MAX_ROWS = 500;
+
+interface RunTableProps {
+  runs: readonly SweptRun[];
+  keys: readonly string[];
+  metrics: readonly string[];
+  compared: readonly string[];
+  onToggle: (name: string) => void;
+}
+
+export function RunTable({ runs, keys, metrics, compared, onToggle }: RunTableProps) {
+  const [sort, setSort] = useState(metrics[0] ?? '');
+  const sign = directionOf(sort) === 'lower' ? 1 : -1;
+  const valueFor = (run: SweptRun) => metricOf(run, sort) ?? -sign * Infinity;
+  const sorted = [...runs].sort((a, b) => sign * (valueFor(a) - valueFor(b)) || (a.name < b.name ? -1 : 1));
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">compare</th>
+            <th scope="col">run</th>
+            <th scope="col">state</th>
+            {keys.map((key) => (
+              <th scope="col" key={key}>
+                {shownLine(key, 40)}
+              </th>
+            ))}
+            {metrics.map((metric) => (
+              <th
+                scope="col"
+                class="number"
+                key={metric}
+                aria-sort={metric === sort ? (sign > 0 ? 'ascending' : 'descending') : 'none'}
+              >
+                <button type="button" class="quiet" onClick={() => setSort(metric)}>
+                  {shownLine(metric, 40)}
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.slice(0, MAX_ROWS).map((run) => (
+            <tr key={run.name}>
+              <td>
+                <input
+                  type="checkbox"
+                  aria-label={`compare ${shownLine(run.name, 60)}`}
+                  checked={compared.includes(run.name)}
+                  onChange={() => onToggle(run.name)}
+                />
+              </td>
+              <th scope="row">
+                <bdi>{shownLine(run.name, 60)}</bdi>
+              </th>
+              <td class={run.status}>{run.status === 'missing' ? 'unfinished' : run.status}</td>
+              {keys.map((key) => (
+                <td key={key}>
+                  <bdi>{shownLine(shownValue(valueOf(run, key)), 60)}</bdi>
+                </td>
+              ))}
+              {metrics.map((metric) => {
+                const value = metricOf(run, metric);
+                return (
+                  <td class="number" key={metric}>
+                    {value === undefined ? '–' : shownNumber(value)}
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {sorted.length > MAX_ROWS && <p class="note">{sorted.length - MAX_ROWS} more runs are not shown.</p>}
+    </div>
+  );
+}

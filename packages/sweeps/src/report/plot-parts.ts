@@ -1,0 +1,20 @@
+/** Figures, plots and numbers of the report for other pages. Nothing here needs Node. */
+export { curveFigure, type Curve as FigureCurve, type CurveFigure } from './figures/curve-figure.js';
+export { configurationsOf, ranked, summaryOf, type Configuration } from './figures/configurations.js';
+export { keyFigure } from './figures/key-figure.js';
+export { directionOf, finishedRuns, metricOf, shownMetrics } from './figures/metrics.js';
+export { keyRoles } from './figures/swept-keys.js';
+export { shownSetting, shownValue, valueOf } from './figures/swept-values.js';
+export { markup, Markup } from './markup.js';
+export { plotLabel } from './plots/axis-names.js';
+export { curvePlot } from './plots/curve-plot.js';
+export { keyPlot } from './plots/key-plot.js';
+export { counted, cutText, shownNumber } from './shown-text.js';
+export type { Look } from './svg/look.js';
+export { band, line, point, type Place } from './svg/marks.js';
+export { DARK, LIGHT, PLOT_STYLE } from './svg/plot-style.js';
+export { drawPlot, plotArea, ticksWithRoom, PLOT_WIDTH, type Axis, type Plot } from './svg/plot.js';
+export { linearScale, logScale, px, type Scale } from './svg/scale.js';
+export { linearTicks, paddedDomain, type Tick } from './svg/ticks.js';
+export { Curve, type Point } from '../results/curve.js';
+export type { SweptRun, SweepReport } from '../swept-run.js';
