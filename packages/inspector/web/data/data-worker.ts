@@ -10,6 +10,8 @@ interface Port {
 }
 
 const port = self as unknown as Port;
+/** What marks a table of pairs, and one of a policy. */
+const LARGE = ['duplicateOf', 'chosenStart'];
 const searches = new Map<number, AbortController>();
 let data: DirectSiteData | undefined;
 
@@ -55,12 +57,11 @@ function plain(call: PlainCall, argument: CallArgument): Promise<unknown> {
   }
 }
 
-/** Typed arrays go over without a copy. */
+/** The large tables go over without a copy; pairs stay here to be asked for again. */
 function say(reply: Reply): void {
-  const value =
-    reply.kind === 'answer' && typeof reply.value === 'object' && reply.value !== null ? reply.value : {};
-  const buffers = Object.values(value).flatMap((part: unknown) =>
-    ArrayBuffer.isView(part) ? [part.buffer] : [],
-  );
-  port.postMessage(reply, [...new Set(buffers)] as Transferable[]);
+  const large =
+    reply.kind === 'answer' && LARGE.some((name) => Object.hasOwn(Object(reply.value) as object, name));
+  const parts: unknown[] = large ? Object.values(reply.value as object) : [];
+  const buffers = parts.flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer as ArrayBuffer] : []));
+  port.postMessage(reply, buffers);
 }

@@ -37,14 +37,17 @@ export function shardOf(
   return shard;
 }
 
-/** Pairs of shards; metadata of the shards opened last is held. */
+/** Shards up to this size are decoded as a whole, since a row costs as much; the newest of them are held. */
+const [WHOLE_BYTES, HELD_SHARDS] = [8 << 20, 3];
+
+type Shard = CacheDescription['shards'][number];
+
+/** Pairs out of shards. Memory: the metadata of {@link HELD_SHARDS} shards and the pairs of the small ones among them. */
 export class PairContents {
   private readonly open = new Map<string, Promise<ParquetFile>>();
+  private readonly whole = new Map<string, Promise<PairContent[]>>();
 
-  constructor(
-    private readonly files: SiteFiles,
-    private readonly limit = 8,
-  ) {}
+  constructor(private readonly files: SiteFiles) {}
 
   /** @throws SiteProblem for a damaged shard. */
   async pair(cache: CacheDescription, pair: number): Promise<PairContent> {
@@ -53,7 +56,7 @@ export class PairContents {
 
   /** Several pairs in the order given; a shard is read once, from the first to the last of its pairs. @throws SiteProblem */
   async pairs(cache: CacheDescription, pairs: readonly number[]): Promise<PairContent[]> {
-    const shards = new Map<CacheDescription['shards'][number], number[]>();
+    const shards = new Map<Shard, number[]>();
     for (const pair of pairs) {
       const shard = shardOf(cache, pair);
       shards.set(shard, [...(shards.get(shard) ?? []), pair]);
@@ -65,29 +68,35 @@ export class PairContents {
     return pairs.map((pair) => found.get(pair)!);
   }
 
-  private async rowsOf(
-    shard: CacheDescription['shards'][number],
-    pairs: readonly number[],
-  ): Promise<PairContent[]> {
-    const file = await this.shard(shard.file);
-    if (file.rows !== shard.rows)
-      throw new SiteProblem(`${shard.file} has ${file.rows} rows in place of ${shard.rows}`);
-    const first = pairs.reduce((a, b) => Math.min(a, b));
-    const last = pairs.reduce((a, b) => Math.max(a, b));
-    const rows = await file.readRows(CONTENT_COLUMNS, first - shard.firstRow, last - shard.firstRow + 1);
-    return pairs.map((pair) => contentOf(rows[pair - first]!, pair, shard.file));
+  private async rowsOf(shard: Shard, pairs: readonly number[]): Promise<PairContent[]> {
+    if (shard.bytes <= WHOLE_BYTES) {
+      const all = await held(this.whole, shard.file, () => this.read(shard, 0, shard.rows));
+      return pairs.map((pair) => all[pair - shard.firstRow]!);
+    }
+    const first = pairs.reduce((a, b) => Math.min(a, b)) - shard.firstRow;
+    const last = pairs.reduce((a, b) => Math.max(a, b)) - shard.firstRow;
+    const rows = await this.read(shard, first, last + 1);
+    return pairs.map((pair) => rows[pair - shard.firstRow - first]!);
   }
 
-  private shard(path: string): Promise<ParquetFile> {
-    let file = this.open.get(path);
-    if (file === undefined) {
-      file = ParquetFile.open(this.files, path);
-      file.catch(() => this.open.delete(path));
-      this.open.set(path, file);
-      if (this.open.size > this.limit) this.open.delete(this.open.keys().next().value!);
-    }
-    return file;
+  private async read(shard: Shard, from: number, to: number): Promise<PairContent[]> {
+    const file = await held(this.open, shard.file, () => ParquetFile.open(this.files, shard.file));
+    if (file.rows !== shard.rows)
+      throw new SiteProblem(`${shard.file} has ${file.rows} rows in place of ${shard.rows}`);
+    const rows = await file.readRows(CONTENT_COLUMNS, from, to);
+    return rows.map((row, i) => contentOf(row, shard.firstRow + from + i, shard.file));
   }
+}
+
+/** What is held under a name, or read now; the oldest goes, and what failed. */
+function held<T>(store: Map<string, Promise<T>>, name: string, read: () => Promise<T>): Promise<T> {
+  let value = store.get(name);
+  if (value !== undefined) return value;
+  value = read();
+  value.catch(() => store.delete(name));
+  store.set(name, value);
+  if (store.size > HELD_SHARDS) store.delete(store.keys().next().value!);
+  return value;
 }
 
 /** A row of a shard as typed arrays. @throws SiteProblem where ids and log-probs do not go together. */

@@ -30,7 +30,7 @@ export class ParquetFile {
   static async open(files: SiteFiles, path: string): Promise<ParquetFile> {
     const tail = await files.read(path, { last: TAIL_BYTES });
     const file = bufferOf(files, path, tail.total, tail.bytes);
-    const metadata = await sound(path, () => parquetMetadataAsync(file));
+    const metadata = await sound(path, () => parquetMetadataAsync(file, { initialFetchSize: tail.bytes.length }));
     checkMetadata(path, metadata, tail.total);
     return new ParquetFile(path, file, metadata);
   }
@@ -120,15 +120,21 @@ export class ParquetFile {
 
 function bufferOf(files: SiteFiles, path: string, total: number, tail: Uint8Array): AsyncBuffer {
   const tailStart = total - tail.length;
+  const read = async (start: number, end: number): Promise<ArrayBuffer> => {
+    const bytes =
+      start >= tailStart
+        ? tail.slice(start - tailStart, end - tailStart)
+        : (await files.read(path, { start, end })).bytes;
+    if (bytes.length !== end - start) throw damaged(path, 'it is shorter than it says');
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+  };
   return {
     byteLength: total,
-    async slice(start, end = total) {
-      const bytes =
-        start >= tailStart
-          ? tail.slice(start - tailStart, end - tailStart)
-          : (await files.read(path, { start, end: Math.min(end, total) })).bytes;
-      if (bytes.length !== Math.min(end, total) - start) throw damaged(path, 'it is shorter than it says');
-      return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+    slice(start, end = total) {
+      const piece = read(start, Math.min(end, total));
+      // The decoder reads ahead; when it gives up before, nobody waits for this any more.
+      piece.catch(() => undefined);
+      return piece;
     },
   };
 }

@@ -66,9 +66,14 @@ export class FetchedFiles implements SiteFiles {
 
   private async answer(path: string, range: ByteRange | undefined): Promise<Response> {
     const address = new URL(path.split('/').map(encodeURIComponent).join('/'), this.base);
-    const headers = range === undefined ? {} : { Range: rangeHeader(range) };
     try {
-      return await this.ask(address, { headers, cache: 'no-cache' });
+      return await this.ask(
+        address,
+        // Pieces of files that may grow are kept by nobody.
+        range === undefined
+          ? { cache: 'no-cache' }
+          : { headers: { Range: rangeHeader(range) }, cache: 'no-store' },
+      );
     } catch {
       throw new SiteProblem(
         `${path} cannot be reached`,

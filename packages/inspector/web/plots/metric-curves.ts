@@ -13,6 +13,8 @@ export function metricCurves(
   metric: string,
   curves: readonly (readonly [name: string, points: SweptRun['curves'][string]])[],
 ): Plot | undefined {
+  // A name that everything has says nothing.
+  const named = curves.length > 1;
   const figure = curveFigure(configurationsOf(namedCurves(metric, curves), ['run']), metric);
-  return figure && curvePlot(figure, { lines: figure.curves, context: [], keys: ['run'] });
+  return figure && curvePlot(figure, { lines: figure.curves, context: [], keys: named ? ['run'] : [] });
 }

@@ -59,6 +59,11 @@ export function shownPieces(text: string, limit = MAX_SHOWN): TokenText {
   return cut.length < text.length ? { pieces, whole: text } : { pieces };
 }
 
+/** A passage as one line: breaks in a row are one, none at its ends. */
+export function shownPassage(text: string, limit: number): string {
+  return shownLine(text.trim().replace(/\s*\n\s*/g, '\n'), limit);
+}
+
 /** One line of plain text: breaks and unseen characters become marks. @param limit characters at most. */
 export function shownLine(text: string, limit: number): string {
   const { pieces, whole } = shownPieces(text, limit);

@@ -156,7 +156,7 @@ function MostWrong({ pairs }: { pairs: Overview['reference']['mostWrong'] }) {
 
 function Lengths({ figures }: { figures: Overview }) {
   const named = [
-    ['Prompt', figures.promptTokens, 4],
+    ['Prompt', figures.promptTokens, 2],
     ['Chosen answer', figures.chosenTokens, 0],
     ['Rejected answer', figures.rejectedTokens, 5],
   ] as const;

@@ -4,7 +4,7 @@ import { DUPLICATE_KINDS, type PairTable } from '../data/pair-table.js';
 import type { PairText } from '../data/pair-texts.js';
 import { marginOf, verdictOf } from '../pairs/pair-filter.js';
 import type { SearchHit } from '../text/search.js';
-import { shownLine } from '../text/token-text.js';
+import { shownLine, shownPassage } from '../text/token-text.js';
 
 /** Words for what a pair has in common with an earlier one. */
 const KIND_WORDS: Readonly<Record<(typeof DUPLICATE_KINDS)[number], string>> = {
@@ -50,7 +50,7 @@ export function PairRow({ table, row, text, policyMargin, hit }: PairRowProps) {
             ? text === undefined
               ? '…'
               : shownLine(text.pairId, 80)
-            : shownLine(said, MAX_TEXT)}
+            : shownPassage(said, MAX_TEXT)}
         </bdi>
         {kind !== 'none' && (
           <span class="tag">
