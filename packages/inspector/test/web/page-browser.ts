@@ -1,5 +1,6 @@
 /** Chromium for the tests of the page, and what it complains of. */
 import { existsSync } from 'node:fs';
+import { expect } from 'vitest';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 
 const required = (process.env['SELECTIVE_DPO_REQUIRE'] ?? '').split(',').includes('chromium');
@@ -46,4 +47,23 @@ export async function watchedPage(
     if (!request.url().startsWith(address)) complaints.push(`request: ${request.url()}`);
   });
   return { page, complaints };
+}
+
+/** Opens a view, runs the test, and holds the page to its silence. @param site whose page it is. */
+export async function quietView(
+  browser: Browser,
+  site: { url: string },
+  hash: string,
+  test: (page: Page) => Promise<void>,
+  options: BrowserContextOptions = {},
+): Promise<void> {
+  const { page, complaints } = await watchedPage(browser, site.url, options);
+  try {
+    await page.goto(site.url + hash);
+    await page.locator('main h1').waitFor();
+    await test(page);
+    expect(complaints).toEqual([]);
+  } finally {
+    await page.context().close();
+  }
 }

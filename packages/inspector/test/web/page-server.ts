@@ -16,12 +16,20 @@ export async function pageFiles(): Promise<Map<string, Uint8Array>> {
     if (extname(name)) files.set(name, await readFile(join(WEB, name)));
   return files;
 }
-export async function servePage(site: Map<string, Uint8Array>) {
+export interface PageServer {
+  url: string;
+  close(): Promise<void>;
+  files: Map<string, Uint8Array>;
+}
+export async function servePage(
+  site: Map<string, Uint8Array>,
+  { policy = "default-src 'self'; base-uri 'none'" as string | null } = {},
+): Promise<PageServer> {
   const files = new Map([...(await pageFiles()), ...site]);
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url!.slice(1).split('?')[0]!) || 'index.html';
     const bytes = files.get(path);
-    response.setHeader('content-security-policy', "default-src 'self'; base-uri 'none'");
+    if (policy !== null) response.setHeader('content-security-policy', policy);
     if (!bytes) return void response.writeHead(404).end('no');
     response.setHeader('content-type', TYPES[extname(path)] ?? 'application/octet-stream');
     const range = /bytes=(\d*)-(\d*)/.exec(request.headers.range ?? '');

@@ -47,7 +47,7 @@ describe('texts of tokens', () => {
   it('shortens long texts, never inside a character, and says so', () => {
     const long = '🙂'.repeat(50_000);
     const { pieces, whole } = shownPieces(`x${long}`);
-    const [piece] = pieces as [{ text: string }];
+    const [piece] = pieces as unknown as [{ text: string }];
     expect(piece.text.length).toBeLessThanOrEqual(MAX_SHOWN);
     expect(piece.text.at(-1)).toBe('\ude42');
     expect(whole).toBe(`x${long}`);
