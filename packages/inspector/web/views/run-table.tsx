@@ -24,7 +24,7 @@ interface RunTableProps {
 export function RunTable({ runs, keys, metrics, compared, onToggle }: RunTableProps) {
   const [sort, setSort] = useState(metrics[0] ?? '');
   const sign = directionOf(sort) === 'lower' ? 1 : -1;
-  const valueFor = (run: SweptRun) => metricOf(run, sort) ?? -sign * Infinity;
+  const valueFor = (run: SweptRun) => metricOf(run, sort) ?? sign * Infinity;
   const sorted = [...runs].sort((a, b) => sign * (valueFor(a) - valueFor(b)) || (a.name < b.name ? -1 : 1));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
