@@ -31,7 +31,7 @@ const mayImport = {
 };
 
 const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({
-  files: [`packages/${name}/src/**/*.ts`],
+  files: [`packages/${name}/{src,web}/**/*.{ts,tsx}`],
   rules: {
     'no-restricted-imports': [
       'error',

@@ -30,7 +30,9 @@ export class ParquetFile {
   static async open(files: SiteFiles, path: string): Promise<ParquetFile> {
     const tail = await files.read(path, { last: TAIL_BYTES });
     const file = bufferOf(files, path, tail.total, tail.bytes);
-    const metadata = await sound(path, () => parquetMetadataAsync(file, { initialFetchSize: tail.bytes.length }));
+    const metadata = await sound(path, () =>
+      parquetMetadataAsync(file, { initialFetchSize: tail.bytes.length }),
+    );
     checkMetadata(path, metadata, tail.total);
     return new ParquetFile(path, file, metadata);
   }

@@ -174,7 +174,7 @@ function Plots({ plots }: { plots: readonly (Plot | undefined)[] }) {
   const drawn = plots.filter((plot) => plot !== undefined);
   if (drawn.length === 0) return <p class="note">Nothing to draw.</p>;
   return (
-    <div class="plots">
+    <div class={`plots${drawn.length % 3 === 1 ? ' two' : ''}`}>
       {drawn.map((plot) => (
         <ShownPlot key={plot.title} plot={plot} />
       ))}
