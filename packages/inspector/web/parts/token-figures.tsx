@@ -2,7 +2,7 @@
 import { shownNumber } from '@selective-dpo/sweeps/plots';
 import { useState } from 'preact/hooks';
 import type { AnswerTokens } from '../text/pair-tokens.js';
-import { shownPieces, type TokenTexts } from '../text/token-text.js';
+import { shownPieces, type TextPiece, type TokenTexts } from '../text/token-text.js';
 import { Pieces } from './token-pieces.js';
 
 /** Characters of a long token's text that are shown when asked for. */
@@ -27,9 +27,7 @@ export function TokenFigures({ tokens, token, texts, kept }: TokenFiguresProps) 
           <dt>text</dt>
           <dd>
             <bdi class="tokens one">
-              <Pieces
-                pieces={pieces.map((piece) => (piece.kind === 'break' ? { kind: 'mark', text: '↵' } : piece))}
-              />
+              <Pieces pieces={onOneLine(pieces)} />
             </bdi>
           </dd>
         </div>
@@ -42,6 +40,14 @@ export function TokenFigures({ tokens, token, texts, kept }: TokenFiguresProps) 
       {whole !== undefined && <WholeText key={`${side}${token}`} text={whole} />}
     </>
   );
+}
+
+/** Breaks as marks, and spaces where they are seen. */
+function onOneLine(pieces: readonly TextPiece[]): TextPiece[] {
+  return pieces.map((piece) => {
+    if (piece.kind === 'break') return { kind: 'mark', text: '↵' };
+    return piece.kind === 'text' ? { kind: 'text', text: piece.text.replaceAll(' ', '␣') } : piece;
+  });
 }
 
 function Figure({ name, value }: { name: string; value: string }) {

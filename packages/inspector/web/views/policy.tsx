@@ -112,7 +112,7 @@ function PolicyFigures({
           },
         ]}
       />
-      <div class="plots">
+      <div class="plots two">
         <ShownPlot plot={densityPlot(densityOf(sides.chosen), `Chosen tokens, ${policy.name}`)} />
         <ShownPlot plot={densityPlot(densityOf(sides.rejected), `Rejected tokens, ${policy.name}`)} />
       </div>
