@@ -1,6 +1,7 @@
 /** The frame of every view: title, ways to the views, theme. */
 import type { SiteDescription } from '../src/site-contract.js';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { Boundary } from './parts/boundary.js';
 import { useSignalValue } from './parts/signal-value.js';
 import type { OpenedSite } from './opened-site.js';
 import { hash, hashOf, parseRoute, type Route, type ViewName } from './route.js';
@@ -72,7 +73,9 @@ export function App({ site }: { site: OpenedSite }) {
         <h1 ref={heading} tabIndex={-1}>
           {route.view === 'pair' ? `Pair ${shownLine(route.subject, 20)}` : NAMES[route.view]}
         </h1>
-        <View site={site} route={route} />
+        <Boundary subject={at}>
+          <View site={site} route={route} />
+        </Boundary>
       </main>
     </>
   );

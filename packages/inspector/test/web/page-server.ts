@@ -21,15 +21,13 @@ export interface PageServer {
   close(): Promise<void>;
   files: Map<string, Uint8Array>;
 }
-export async function servePage(
-  site: Map<string, Uint8Array>,
-  { policy = "default-src 'self'; base-uri 'none'" as string | null } = {},
-): Promise<PageServer> {
+export async function servePage(site: Map<string, Uint8Array>, delay = 0): Promise<PageServer> {
   const files = new Map([...(await pageFiles()), ...site]);
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
+    await new Promise((resolve) => setTimeout(resolve, delay));
     const path = decodeURIComponent(request.url!.slice(1).split('?')[0]!) || 'index.html';
     const bytes = files.get(path);
-    if (policy !== null) response.setHeader('content-security-policy', policy);
+    response.setHeader('content-security-policy', "default-src 'self'; base-uri 'none'");
     if (!bytes) return void response.writeHead(404).end('no');
     response.setHeader('content-type', TYPES[extname(path)] ?? 'application/octet-stream');
     const range = /bytes=(\d*)-(\d*)/.exec(request.headers.range ?? '');

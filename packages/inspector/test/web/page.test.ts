@@ -125,6 +125,26 @@ describe.skipIf(withoutChromium !== undefined)(
           .toMatch(new RegExp(`^${right.length} of`));
       }));
 
+    it('pairs: a search can be stopped, and what it found stays', async () => {
+      const slow = await servePage(
+        await madeSite({ pairs, rowsPerShard: 32, vocabulary: WORD_VOCABULARY }),
+        60,
+      );
+      await quietView(browser, slow, '#/pairs?text=cat', async (page) => {
+        await page.getByText(/[1-9]\d* found in/).waitFor();
+        await page.getByRole('button', { name: 'Stop' }).click();
+        const line = page.locator('.search-line');
+        await expect.poll(() => line.innerText()).toContain('Stopped.');
+        const [, found, read] = /([\d\s]+) found in ([\d\s]+) of 1\s500/.exec(await line.innerText())!;
+        const number = (shown: string) => Number(shown.replaceAll(/\s/g, ''));
+        expect(number(read!)).toBeLessThan(1500);
+        const listed = async () =>
+          number(/^([\d\s]+) of/.exec(await page.locator('.count').innerText())![1]!);
+        await expect.poll(listed).toBe(number(found!));
+      });
+      await slow.close();
+    });
+
     /** Kept tokens as the page shows them, as text of 0 and 1. */
     const shown = (page: Page, side: string) =>
       page.evaluate(

@@ -67,6 +67,15 @@ describe('files of a site', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('are not taken as a whole where they are too large for it', async () => {
+    const headers = { 'Content-Length': String(2 ** 31) };
+    const files = new FetchedFiles('http://localhost/', () =>
+      Promise.resolve(new Response('x', { headers })),
+    );
+    await expect(files.read('a', { start: 0, end: 1 })).rejects.toThrow(/larger than 1024 MiB/);
+    expect((await files.read('a')).bytes.length).toBe(1);
+  });
+
   it('lie in its own folder', async () => {
     const asked: string[] = [];
     const files = new FetchedFiles('http://localhost/site/', host(true, asked));
@@ -129,6 +138,24 @@ describe('the description of a site', () => {
     ['no overview', { version: 1, title: 't', cache: cache({ overview: 7 }) }, /overview/],
   ])('is refused with %s', async (_, value, message) => {
     await expect(read(value)).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['a run without metrics', { run: { config: {}, policies: [] } }, /: run$/],
+    ['a run without a list of policies', { run: { config: {}, metrics: 'm' } }, /run\.policies/],
+    [
+      'a policy without a file',
+      { run: { config: {}, metrics: 'm', policies: [{ name: 'a', step: 1 }] } },
+      /run\.policies/,
+    ],
+    ['a sweep without keys', { sweep: { runs: [] } }, /: sweep$/],
+    [
+      'a run of a sweep without a configuration',
+      { sweep: { keys: [], runs: [{ name: 'a', metrics: 'm' }] } },
+      /sweep\.runs/,
+    ],
+  ])('is refused with %s', async (_, part, message) => {
+    await expect(read({ version: 1, kind: 'run', title: 't', ...part })).rejects.toThrow(message);
   });
 
   it('that is no JSON is called damaged', async () => {

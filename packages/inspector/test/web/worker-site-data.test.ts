@@ -42,6 +42,16 @@ describe('the worker', () => {
     expect(workers).toHaveLength(2);
   });
 
+  it('is waited for as long as bytes of a slow host arrive', async () => {
+    const start = () =>
+      new FakeWorker((request, reply) => {
+        if (request.kind !== 'call') return;
+        for (const ms of [15, 30, 45, 60]) setTimeout(() => reply({ id: 0, kind: 'alive' }), ms);
+        setTimeout(() => reply({ id: request.id, kind: 'answer', value: 7 }), 75);
+      }) as unknown as Worker;
+    expect(await new WorkerSiteData(start, '', cache, 40).pair(0)).toBe(7);
+  });
+
   it('gives on what it is told of a search, and a problem as one', async () => {
     const hits = [{ pair: 1, part: 'prompt' as const, around: 'x' }];
     const start = () =>

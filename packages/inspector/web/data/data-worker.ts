@@ -1,5 +1,5 @@
 /** The worker that reads Parquet files: a decoder that hangs on hostile bytes hangs here, and is ended by the page. */
-import { FetchedFiles } from '../files/site-files.js';
+import { FetchedFiles, type SiteFiles } from '../files/site-files.js';
 import { asProblem } from '../files/site-problem.js';
 import { DirectSiteData } from './site-data.js';
 import type { CallArgument, PlainCall, Reply, Request } from './worker-protocol.js';
@@ -16,7 +16,8 @@ const searches = new Map<number, AbortController>();
 let data: DirectSiteData | undefined;
 
 port.onmessage = ({ data: request }) => {
-  if (request.kind === 'open') data = new DirectSiteData(new FetchedFiles(request.base), request.cache);
+  if (request.kind === 'open')
+    data = new DirectSiteData(reporting(new FetchedFiles(request.base)), request.cache);
   else if (request.kind === 'stop') searches.get(request.id)?.abort();
   else
     answer(request).catch((error: unknown) => {
@@ -24,6 +25,17 @@ port.onmessage = ({ data: request }) => {
       say({ id: request.id, kind: 'problem', message, advice });
     });
 };
+
+/** Tells the page of every piece that arrives: a slow host is not a decoder that hangs. */
+function reporting(files: SiteFiles): SiteFiles {
+  return {
+    async read(path, range) {
+      const piece = await files.read(path, range);
+      say({ id: 0, kind: 'alive' });
+      return piece;
+    },
+  };
+}
 
 async function answer(request: Extract<Request, { kind: 'call' | 'search' }>): Promise<void> {
   const { id } = request;

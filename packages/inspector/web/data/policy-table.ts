@@ -1,5 +1,6 @@
 /** Log-probs of a policy for a sample of the pairs, flat: 4 bytes a token. */
 import type { ParquetFile } from '../files/parquet-file.js';
+import type { PairContent } from './pair-content.js';
 import { SiteProblem } from '../files/site-problem.js';
 
 /** Tokens that a page takes of one policy. */
@@ -55,4 +56,15 @@ export function policyLogps(
     chosen: table.chosenLogps.subarray(table.chosenStart[row], table.chosenStart[row + 1]),
     rejected: table.rejectedLogps.subarray(table.rejectedStart[row], table.rejectedStart[row + 1]),
   };
+}
+
+/** As {@link policyLogps} for a pair that is known. @throws SiteProblem where they are of other answers. */
+export function pairLogps(
+  table: PolicyTable,
+  row: number,
+  { chosenIds, rejectedIds, pairIndex }: PairContent,
+): { chosen: Float32Array; rejected: Float32Array } {
+  const logps = policyLogps(table, row);
+  if (logps.chosen.length === chosenIds.length && logps.rejected.length === rejectedIds.length) return logps;
+  throw new SiteProblem(`the log-probs of the policy for pair ${pairIndex} are of other tokens`, 'Make the site again.');
 }

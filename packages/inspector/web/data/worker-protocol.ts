@@ -15,6 +15,8 @@ export type Request =
   | { id: number; kind: 'stop' };
 
 export type Reply =
+  /** Bytes of a file arrived: whoever waits may wait on. */
+  | { id: number; kind: 'alive' }
   | { id: number; kind: 'answer'; value: unknown }
   | { id: number; kind: 'progress'; progress: SearchProgress }
   | { id: number; kind: 'problem'; message: string; advice: string };

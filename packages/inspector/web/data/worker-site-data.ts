@@ -9,7 +9,7 @@ import type { PolicyTable } from './policy-table.js';
 import type { SiteData } from './site-data.js';
 import type { CallArgument, PlainCall, Reply, Request } from './worker-protocol.js';
 
-/** An answer that takes longer comes from a decoder that hangs, or from a host that does. */
+/** Silence that lasts longer comes from a decoder that hangs, or from a host that does. */
 const DEADLINE_MS = 60_000;
 
 interface Waiting {
@@ -88,17 +88,26 @@ export class WorkerSiteData implements SiteData {
   }
 
   private hear(reply: Reply): void {
+    if (reply.kind === 'alive') {
+      for (const one of this.waiting.values()) this.renew(one);
+      return;
+    }
     const waiting = this.waiting.get(reply.id);
     if (waiting === undefined) return;
-    clearTimeout(waiting.alarm);
     if (reply.kind === 'progress') {
-      waiting.alarm = this.alarm();
+      this.renew(waiting);
       waiting.report?.(reply.progress);
       return;
     }
+    clearTimeout(waiting.alarm);
     this.waiting.delete(reply.id);
     if (reply.kind === 'answer') waiting.resolve(reply.value);
     else waiting.reject(new SiteProblem(reply.message, reply.advice));
+  }
+
+  private renew(waiting: Waiting): void {
+    clearTimeout(waiting.alarm);
+    waiting.alarm = this.alarm();
   }
 
   private alarm(): ReturnType<typeof setTimeout> {

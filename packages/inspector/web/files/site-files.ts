@@ -21,6 +21,8 @@ export interface SiteFiles {
 
 /** A whole file that a host without ranges sent is kept up to this size, the newest alone. */
 const MAX_KEPT = 256 << 20;
+/** What of a file is taken from such a host. */
+const MAX_WHOLE = 1 << 30;
 
 /**
  * Refuses paths that leave the folder of the page: a site names its own files only.
@@ -54,6 +56,7 @@ export class FetchedFiles implements SiteFiles {
     const response = await this.answer(path, range);
     if (response.status === 416) return { bytes: new Uint8Array(0), total: totalOf(response) ?? 0 };
     if (!response.ok) throw refusal(path, response.status);
+    if (range !== undefined && response.status === 200) refuseLarge(path, response);
     const bytes = new Uint8Array(await this.body(path, response));
     if (range === undefined || response.status !== 206) {
       if (range === undefined) return { bytes, total: bytes.length };
@@ -89,6 +92,15 @@ export class FetchedFiles implements SiteFiles {
       throw new SiteProblem(`the connection broke while ${path} was read`, 'Reload the page.');
     }
   }
+}
+
+/** A host that sends everything may send too much. */
+function refuseLarge(path: string, response: Response): void {
+  if (Number(response.headers.get('Content-Length') ?? 0) <= MAX_WHOLE) return;
+  throw new SiteProblem(
+    `the host sends ${path} as a whole, and it is larger than ${MAX_WHOLE >> 20} MiB`,
+    'Take a host that knows ranges of bytes, as sdpo inspect does.',
+  );
 }
 
 function refusal(path: string, status: number): SiteProblem {

@@ -17,8 +17,8 @@ export async function readSite(files: SiteFiles): Promise<SiteDescription> {
   }
   if (typeof site['title'] !== 'string') throw odd('title');
   if (site['cache'] !== undefined) checkCache(site['cache']);
-  if (site['run'] !== undefined && !isObject(site['run'])) throw odd('run');
-  if (site['sweep'] !== undefined && !isObject(site['sweep'])) throw odd('sweep');
+  if (site['run'] !== undefined) checkRun(site['run']);
+  if (site['sweep'] !== undefined) checkSweep(site['sweep']);
   return site as unknown as SiteDescription;
 }
 
@@ -37,6 +37,25 @@ function checkCache(cache: unknown): void {
   if (next !== cache['rows']) throw odd('cache.rows');
   for (const name of ['overview', 'pairs', 'manifest'])
     if (typeof cache[name] !== 'string') throw odd(`cache.${name}`);
+}
+
+function checkRun(run: unknown): void {
+  if (!isObject(run) || typeof run['metrics'] !== 'string' || !isObject(run['config'])) throw odd('run');
+  const policies = Array.isArray(run['policies']) ? (run['policies'] as unknown[]) : [undefined];
+  for (const policy of policies) {
+    const sound =
+      isObject(policy) && typeof policy['name'] === 'string' && typeof policy['file'] === 'string';
+    if (!sound || typeof policy['step'] !== 'number') throw odd('run.policies');
+  }
+}
+
+function checkSweep(sweep: unknown): void {
+  if (!isObject(sweep) || !Array.isArray(sweep['runs']) || !Array.isArray(sweep['keys'])) throw odd('sweep');
+  for (const key of sweep['keys'] as unknown[]) if (typeof key !== 'string') throw odd('sweep.keys');
+  for (const run of sweep['runs'] as unknown[]) {
+    const sound = isObject(run) && typeof run['name'] === 'string' && typeof run['metrics'] === 'string';
+    if (!sound || !isObject(run['config'])) throw odd('sweep.runs');
+  }
 }
 
 function odd(field: string): SiteProblem {

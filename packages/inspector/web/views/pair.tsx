@@ -3,7 +3,7 @@ import { shownNumber } from '@selective-dpo/sweeps/plots';
 import { useMemo, useState } from 'preact/hooks';
 import { rowOfPair } from '../data/pair-table.js';
 import type { PairContent } from '../data/pair-content.js';
-import { policyLogps } from '../data/policy-table.js';
+import { pairLogps } from '../data/policy-table.js';
 import { SiteProblem } from '../files/site-problem.js';
 import type { OpenedSite } from '../opened-site.js';
 import { Answer } from '../parts/answer.js';
@@ -35,7 +35,12 @@ export function PairView({ site, route }: { site: OpenedSite; route: Route }) {
         policy && site.policy(policy.file),
       ]);
       const row = table === undefined ? -1 : rowOfPair(table, index);
-      return { pair, texts, logps: table && row >= 0 ? checked(pair, policyLogps(table, row)) : undefined };
+      return {
+        pair,
+        texts,
+        policy,
+        logps: table && row >= 0 ? pairLogps(table, row, pair) : undefined,
+      };
     },
     [site, index, policy],
     true,
@@ -52,25 +57,17 @@ export function PairView({ site, route }: { site: OpenedSite; route: Route }) {
         )}
       </nav>
       <Show of={loaded}>
-        {({ pair, texts, logps }) => (
+        {({ pair, texts, logps, policy: shown }) => (
           <PairBody
             key={pair.pairIndex}
             {...{ pair, texts, logps, policies }}
-            policy={policy?.name}
+            policy={shown?.name}
             onPolicy={(name) => goTo(hashOf('pair', index, { checkpoint: name }), true)}
           />
         )}
       </Show>
     </>
   );
-}
-
-/** @throws SiteProblem where a policy's file is of other answers. */
-function checked(pair: PairContent, logps: PolicyLogps): PolicyLogps {
-  const fits =
-    logps.chosen.length === pair.chosenIds.length && logps.rejected.length === pair.rejectedIds.length;
-  if (!fits) throw new SiteProblem('the log-probs of the policy are of other tokens', 'Make the site again.');
-  return logps;
 }
 
 interface PairBodyProps {

@@ -3,8 +3,9 @@ import { shownNumber } from '@selective-dpo/sweeps/plots';
 import { useMemo, useState } from 'preact/hooks';
 import type { PolicyDescription } from '../../src/site-contract.js';
 import type { PairContent } from '../data/pair-content.js';
-import { policyLogps, type PolicyTable } from '../data/policy-table.js';
+import { pairLogps, type PolicyTable } from '../data/policy-table.js';
 import { rowOfPair } from '../data/pair-table.js';
+import { SiteProblem } from '../files/site-problem.js';
 import type { OpenedSite } from '../opened-site.js';
 import { Choice } from '../parts/choice.js';
 import { Facts, shownCount, shownShare } from '../parts/facts.js';
@@ -40,24 +41,25 @@ export function PolicyView({ site }: { site: OpenedSite }) {
           onChoose={choose}
         />
       </div>
-      <Show of={loaded}>{(sample) => <PolicyFigures site={site} policy={policy} sample={sample} />}</Show>
+      <Show of={loaded}>
+        {(sample) => <PolicyFigures site={site} policy={sample.policy} sample={sample} />}
+      </Show>
     </>
   );
 }
 
 interface Sample {
+  policy: PolicyDescription;
   contents: readonly PairContent[];
   table: PolicyTable;
   texts: TokenTexts;
 }
 
 async function readSample(site: OpenedSite, policy: PolicyDescription | undefined): Promise<Sample> {
-  const [table, texts] = await Promise.all([site.policy(policy!.file), site.texts()]);
-  return {
-    table,
-    texts,
-    contents: await site.pairs.pairs(Array.from(table.pairIndex.subarray(0, MAX_PAIRS))),
-  };
+  if (policy === undefined) throw new SiteProblem('this run has no log-probs of a checkpoint');
+  const [table, texts] = await Promise.all([site.policy(policy.file), site.texts()]);
+  const contents = await site.pairs.pairs(Array.from(table.pairIndex.subarray(0, MAX_PAIRS)));
+  return { policy, table, texts, contents };
 }
 
 function PolicyFigures({
@@ -71,7 +73,7 @@ function PolicyFigures({
 }) {
   const { contents, table } = sample;
   const sides = useMemo(() => {
-    const lists = contents.map((pair, row) => ({ pair, logps: policyLogps(table, row) }));
+    const lists = contents.map((pair, row) => ({ pair, logps: pairLogps(table, row, pair) }));
     return {
       chosen: lists.map(({ pair, logps }) => ({ ref: pair.chosenRefLogps, policy: logps.chosen })),
       rejected: lists.map(({ pair, logps }) => ({ ref: pair.rejectedRefLogps, policy: logps.rejected })),
@@ -231,8 +233,8 @@ function movementsOf(
   return contents.flatMap((pair, row) => {
     const earlier = rowOfPair(before, pair.pairIndex);
     if (earlier < 0) return [];
-    const then = reselect(pair, policyLogps(before, earlier), chosen, texts.endsSentence)!;
-    const now = reselect(pair, policyLogps(table, row), chosen, texts.endsSentence)!;
+    const then = reselect(pair, pairLogps(before, earlier, pair), chosen, texts.endsSentence)!;
+    const now = reselect(pair, pairLogps(table, row, pair), chosen, texts.endsSentence)!;
     return [{ pair: pair.pairIndex, movement: movementOf(then, now) }];
   });
 }
