@@ -66,5 +66,8 @@ export function pairLogps(
 ): { chosen: Float32Array; rejected: Float32Array } {
   const logps = policyLogps(table, row);
   if (logps.chosen.length === chosenIds.length && logps.rejected.length === rejectedIds.length) return logps;
-  throw new SiteProblem(`the log-probs of the policy for pair ${pairIndex} are of other tokens`, 'Make the site again.');
+  throw new SiteProblem(
+    `the log-probs of the policy for pair ${pairIndex} are of other tokens`,
+    'Make the site again.',
+  );
 }

@@ -16,49 +16,29 @@ interface VirtualListProps {
   onSight?: (first: number, end: number) => void;
 }
 
-export function VirtualList({
-  label,
-  count,
-  rowHeight,
-  identity,
-  renderRow,
-  onOpen,
-  onSight,
-}: VirtualListProps) {
+export function VirtualList(props: VirtualListProps) {
+  const { label, count, rowHeight, identity, onOpen, onSight } = props;
   const box = useRef<HTMLDivElement>(null);
   const [{ scroll, view }, setPlace] = useState({ scroll: 0, view: 600 });
   const [active, setActive] = useState(0);
+  const measure = () => setPlace({ scroll: box.current!.scrollTop, view: box.current!.clientHeight });
   useLayoutEffect(() => {
-    const element = box.current!;
-    const measure = () => setPlace({ scroll: element.scrollTop, view: element.clientHeight });
     const watch = new ResizeObserver(measure);
-    watch.observe(element);
+    watch.observe(box.current!);
     return () => watch.disconnect();
   }, []);
   useEffect(() => {
     setActive(0);
-    if (box.current !== null) box.current.scrollTop = 0;
+    box.current!.scrollTop = 0;
   }, [identity]);
   const { first, end, offset, height } = listWindow(count, scroll, view, rowHeight);
   useEffect(() => onSight?.(first, end), [first, end, identity]);
-
-  const move = (to: number) => {
-    const next = Math.max(0, Math.min(count - 1, to));
-    setActive(next);
-    box.current!.scrollTop = scrollToRow(next, count, box.current!.scrollTop, view, rowHeight);
-  };
   const keys = (event: KeyboardEvent) => {
-    const page = Math.max(1, Math.floor(view / rowHeight) - 1);
-    const to = {
-      ArrowDown: active + 1,
-      ArrowUp: active - 1,
-      PageDown: active + page,
-      PageUp: active - page,
-      Home: 0,
-      End: count - 1,
-    }[event.key];
-    if (to !== undefined) move(to);
-    else if (event.key === 'Enter' && count > 0) onOpen(active);
+    const to = rowByKey(event.key, active, Math.max(1, Math.floor(view / rowHeight) - 1), count);
+    if (to !== undefined) {
+      setActive(to);
+      box.current!.scrollTop = scrollToRow(to, count, box.current!.scrollTop, view, rowHeight);
+    } else if (event.key === 'Enter' && count > 0) onOpen(active);
     else return;
     event.preventDefault();
   };
@@ -71,29 +51,44 @@ export function VirtualList({
       tabIndex={0}
       aria-activedescendant={count > 0 && active >= first && active < end ? `row-${active}` : undefined}
       onKeyDown={keys}
-      onScroll={(event) =>
-        setPlace({ scroll: event.currentTarget.scrollTop, view: event.currentTarget.clientHeight })
-      }
+      onScroll={measure}
     >
       <Sized height={height}>
         <Sized offset={offset}>
-          {Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i).map((index) => (
-            <div
-              key={index}
-              id={`row-${index}`}
-              class={`row${index === active ? ' active' : ''}`}
-              role="option"
-              aria-selected={index === active}
-              aria-setsize={count}
-              aria-posinset={index + 1}
-              onClick={() => onOpen(index)}
-            >
-              {renderRow(index)}
-            </div>
-          ))}
+          <Rows {...props} first={first} end={end} active={active} />
         </Sized>
       </Sized>
     </div>
+  );
+}
+
+/** The row that a key leads to; undefined for keys that lead nowhere. @param page rows in sight. */
+function rowByKey(key: string, active: number, page: number, count: number): number | undefined {
+  const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -count, End: count };
+  const step = Object.hasOwn(steps, key) ? steps[key as keyof typeof steps] : undefined;
+  return step === undefined ? undefined : Math.max(0, Math.min(count - 1, active + step));
+}
+
+type RowsProps = VirtualListProps & { first: number; end: number; active: number };
+
+function Rows({ count, renderRow, onOpen, first, end, active }: RowsProps) {
+  return (
+    <>
+      {Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i).map((index) => (
+        <div
+          key={index}
+          id={`row-${index}`}
+          class={`row${index === active ? ' active' : ''}`}
+          role="option"
+          aria-selected={index === active}
+          aria-setsize={count}
+          aria-posinset={index + 1}
+          onClick={() => onOpen(index)}
+        >
+          {renderRow(index)}
+        </div>
+      ))}
+    </>
   );
 }
 

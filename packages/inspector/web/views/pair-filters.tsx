@@ -49,8 +49,6 @@ const DUPLICATE_WORDS: readonly (readonly [(typeof DUPLICATE_FILTERS)[number], s
 ];
 
 export function FilterBar(props: FilterBarProps) {
-  const { filter, onChange, policies, policy } = props;
-  const set = (part: Partial<PairFilter>) => onChange({ ...filter, ...part });
   const [wide] = useState(() => innerWidth > 800);
   return (
     <form class="card filter-card" aria-label="Sort and filter" onSubmit={(event) => event.preventDefault()}>
@@ -58,60 +56,74 @@ export function FilterBar(props: FilterBarProps) {
       <details class="filters" open={wide}>
         <summary>Sort and filter</summary>
         <div class="bar">
-          <Choice
-            label="Sort by"
-            value={filter.sort}
-            options={SORTS.filter(([key]) => key !== 'policy' || policies.length > 0)}
-            onChoose={(sort) => set({ sort })}
-          />
-          <Choice
-            label="Order"
-            value={filter.descending ? 'down' : 'up'}
-            options={[
-              ['up', 'smallest first'],
-              ['down', 'largest first'],
-            ]}
-            onChoose={(order) => set({ descending: order === 'down' })}
-          />
-          <Choice
-            label="Reference"
-            value={filter.verdict}
-            options={VERDICT_WORDS}
-            onChoose={(verdict) => set({ verdict })}
-          />
-          <Choice
-            label="Repetitions"
-            value={filter.duplicates}
-            options={DUPLICATE_WORDS}
-            onChoose={(duplicates) => set({ duplicates })}
-          />
-          <RangeField label="Tokens in all" value={filter.total} onChange={(total) => set({ total })} />
-          <RangeField
-            label="Margin (reference)"
-            value={filter.margin}
-            onChange={(margin) => set({ margin })}
-          />
-          {policies.length > 0 && (
-            <RangeField
-              label="Margin (policy)"
-              value={filter.policy}
-              onChange={(interval) => set({ policy: interval })}
-            />
-          )}
-          {policies.length > 1 && (
-            <Choice
-              label="Policy"
-              value={policy ?? ''}
-              options={policies.map(({ name }) => [name, name] as const)}
-              onChoose={props.onPolicy}
-            />
-          )}
+          <Choices {...props} />
+          <Intervals {...props} />
           <button type="button" class="quiet" onClick={props.onReset}>
             Show all
           </button>
         </div>
       </details>
     </form>
+  );
+}
+
+function Choices({ filter, onChange, policies }: FilterBarProps) {
+  const set = (part: Partial<PairFilter>) => onChange({ ...filter, ...part });
+  return (
+    <>
+      <Choice
+        label="Sort by"
+        value={filter.sort}
+        options={SORTS.filter(([key]) => key !== 'policy' || policies.length > 0)}
+        onChoose={(sort) => set({ sort })}
+      />
+      <Choice
+        label="Order"
+        value={filter.descending ? 'down' : 'up'}
+        options={[
+          ['up', 'smallest first'],
+          ['down', 'largest first'],
+        ]}
+        onChoose={(order) => set({ descending: order === 'down' })}
+      />
+      <Choice
+        label="Reference"
+        value={filter.verdict}
+        options={VERDICT_WORDS}
+        onChoose={(verdict) => set({ verdict })}
+      />
+      <Choice
+        label="Repetitions"
+        value={filter.duplicates}
+        options={DUPLICATE_WORDS}
+        onChoose={(duplicates) => set({ duplicates })}
+      />
+    </>
+  );
+}
+
+function Intervals({ filter, onChange, policies, policy, onPolicy }: FilterBarProps) {
+  const set = (part: Partial<PairFilter>) => onChange({ ...filter, ...part });
+  return (
+    <>
+      <RangeField label="Tokens in all" value={filter.total} onChange={(total) => set({ total })} />
+      <RangeField label="Margin (reference)" value={filter.margin} onChange={(margin) => set({ margin })} />
+      {policies.length > 0 && (
+        <RangeField
+          label="Margin (policy)"
+          value={filter.policy}
+          onChange={(interval) => set({ policy: interval })}
+        />
+      )}
+      {policies.length > 1 && (
+        <Choice
+          label="Policy"
+          value={policy ?? ''}
+          options={policies.map(({ name }) => [name, name] as const)}
+          onChoose={onPolicy}
+        />
+      )}
+    </>
   );
 }
 
