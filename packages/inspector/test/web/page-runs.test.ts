@@ -98,7 +98,7 @@ describe.skipIf(withoutChromium !== undefined)('runs in the page', () => {
         await page.locator('tbody tr').first().waitFor();
         expect(await page.locator('tbody tr').count()).toBe(7);
         expect(await page.locator('tbody tr th').first().innerText()).toBe('keep-1-seed-1');
-        expect(await page.locator('.fact', { hasText: 'Best by' }).innerText()).toMatch(/0\.7[56]/);
+        expect(await page.locator('.fact', { hasText: 'Best by' }).innerText()).toMatch(/0\.755\s+keep=1/);
         expect(await page.locator('svg.plot .name').first().textContent()).toContain('keep');
         expect(await page.locator('svg.plot').first().locator('.point').count()).toBe(3);
         await page.getByLabel('Figure').selectOption('eval/loss');

@@ -32,7 +32,7 @@ export function RunTable(props: RunTableProps) {
   const sorted = [...runs].sort((a, b) => sign * (valueFor(a) - valueFor(b)) || (a.name < b.name ? -1 : 1));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
-      <table>
+      <table class="runs">
         <thead>
           <tr>
             {['compare', 'run', 'state', ...keys].map((head) => (

@@ -1,15 +1,18 @@
 /** A sweep: figures against its keys, its runs, and two of them beside each other. */
 import {
+  bestOf,
   curveFigure,
   curvePlot,
   configurationsOf,
+  incomparableKeys,
   keyFigure,
   keyPlot,
   keyRoles,
-  metricOf,
   ranked,
   shownMetrics,
   shownNumber,
+  shownSetting,
+  summaryOf,
   type Plot,
   type SweptRun,
 } from '@selective-dpo/sweeps/plots';
@@ -126,11 +129,19 @@ function metricsOf(runs: readonly SweptRun[]): string[] {
   return [...new Set([...shownMetrics(report), ...[...all].sort()])].filter((name) => all.has(name));
 }
 
+/** The best mean over seeds; none where keys vary on which it depends what is measured. */
 function bestFacts(runs: readonly SweptRun[], keys: readonly string[], metric: string) {
-  const best = ranked(configurationsOf(runs, keys), metric)[0]?.finished[0];
-  const value = best && metricOf(best, metric);
-  if (best === undefined || value === undefined) return [];
-  return [{ name: `Best by ${metric}`, value: shownNumber(value), note: best.name }];
+  if (incomparableKeys(metric, keys).length > 0) return [];
+  const best = bestOf(configurationsOf(runs, keys), metric);
+  const summary = best && summaryOf(best, metric);
+  if (best === undefined || summary === undefined) return [];
+  return [
+    {
+      name: `Best by ${metric}, mean over seeds`,
+      value: shownNumber(summary.mean),
+      note: shownSetting(best, keys),
+    },
+  ];
 }
 
 function plotsOf(runs: readonly SweptRun[], keys: readonly string[], metric: string): [string, Plot][] {
