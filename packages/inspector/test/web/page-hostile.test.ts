@@ -1,4 +1,8 @@
 /** Contents that want to do harm, and files that are damaged: the page shows them, or says what is wrong. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SiteDescription, Vocabulary } from '../../src/site-contract.js';
@@ -305,5 +309,35 @@ suite('sites that are damaged', () => {
     expect(asked.length).toBeGreaterThan(2);
     await opened.context().close();
     await site.close();
+  });
+
+  it('a single file has all of it, under a policy that allows its own script and style alone', async () => {
+    const page = await pageFiles();
+    const asset = (end: string) =>
+      new TextDecoder().decode(
+        page.get([...page.keys()].find((name) => name.startsWith('assets/index') && name.endsWith(end))!),
+      );
+    const [script, style] = [asset('.js').replaceAll('</script', '<\\/script'), asset('.css')];
+    const hash = (source: string) => `'sha256-${createHash('sha256').update(source).digest('base64')}'`;
+    const inside = Object.fromEntries(
+      [...sound].map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')]),
+    );
+    const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}`;
+    const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}"><title>x</title><style>${style}</style></head><body><div id="page"></div><script type="application/json" id="site-files">${JSON.stringify(inside)}</script><script type="module">${script}</script></body></html>`;
+    const file = join(mkdtempSync(join(tmpdir(), 'sdpo-inspector-')), 'page.html');
+    writeFileSync(file, html);
+    const { page: opened, complaints } = await watchedPage(browser, 'file://');
+    await opened.goto(`file://${file}`);
+    for (const [hash, sign] of [
+      ['#/overview', 'svg.plot'],
+      ['#/pairs?text=cat', '.row .opening'],
+      ['#/pair/3', '.token'],
+    ] as const) {
+      await opened.evaluate((to) => (location.hash = to), hash);
+      await opened.locator(sign).first().waitFor();
+    }
+    expect(complaints).toEqual([]);
+    await opened.context().close();
+    rmSync(dirname(file), { recursive: true });
   });
 });

@@ -129,10 +129,23 @@ describe('the description of a site', () => {
     ['another version', { version: 2, title: 't' }, /version 2/],
     ['a list', [], /no JSON object/],
     ['no title', { version: 1 }, /title/],
-    ['shards that leave rows out', { version: 1, title: 't', cache: cache({ rows: 3 }) }, /cache\.rows/],
+    [
+      'shards with more rows than the cache',
+      { version: 1, title: 't', cache: cache({ rows: 1 }) },
+      /cache\.rows/,
+    ],
     [
       'shards out of order',
-      { version: 1, title: 't', cache: cache({ shards: [{ firstRow: 1, rows: 2, file: 'a' }] }) },
+      {
+        version: 1,
+        title: 't',
+        cache: cache({
+          shards: [
+            { firstRow: 1, rows: 1, file: 'a', bytes: 1 },
+            { firstRow: 0, rows: 1, file: 'a', bytes: 1 },
+          ],
+        }),
+      },
       /shards/,
     ],
     ['no overview', { version: 1, title: 't', cache: cache({ overview: 7 }) }, /overview/],

@@ -27,20 +27,26 @@ export const CONTENT_COLUMNS = [
   'rejected_ref_logps',
 ] as const;
 
+type Shard = CacheDescription['shards'][number];
+
+/** Whether a site holds a pair: one of a sample holds some alone. */
+export function holdsPair({ shards }: CacheDescription, pair: number): boolean {
+  return shards.some(({ firstRow, rows }) => pair >= firstRow && pair < firstRow + rows);
+}
+
 /** The shard that holds a pair. @throws SiteProblem where none does. */
-export function shardOf(
-  { shards, rows }: CacheDescription,
-  pair: number,
-): CacheDescription['shards'][number] {
-  const shard = shards.find(({ firstRow, rows }) => pair >= firstRow && pair < firstRow + rows);
-  if (shard === undefined) throw new SiteProblem(`there is no pair ${pair}: the cache has ${rows}`);
-  return shard;
+export function shardOf(cache: CacheDescription, pair: number): Shard {
+  const shard = cache.shards.find((one) => pair >= one.firstRow && pair < one.firstRow + one.rows);
+  if (shard !== undefined) return shard;
+  throw new SiteProblem(
+    pair < cache.rows
+      ? `pair ${pair} is not in this sample of the cache`
+      : `there is no pair ${pair}: the cache has ${cache.rows}`,
+  );
 }
 
 /** Shards up to this size are decoded as a whole, since a row costs as much; the newest of them are held. */
 const [WHOLE_BYTES, HELD_SHARDS] = [8 << 20, 3];
-
-type Shard = CacheDescription['shards'][number];
 
 /** Pairs out of shards. Memory: the metadata of {@link HELD_SHARDS} shards and the pairs of the small ones among them. */
 export class PairContents {

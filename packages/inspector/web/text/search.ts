@@ -41,7 +41,8 @@ export async function* searchPairs(
   query: string,
 ): AsyncGenerator<SearchProgress, void, undefined> {
   const wanted = query.slice(0, MAX_QUERY).toLowerCase();
-  let found = 0;
+  const of = cache.shards.reduce((sum, { rows }) => sum + rows, 0);
+  let [found, done] = [0, 0];
   for (const shard of cache.shards) {
     const file = await ParquetFile.open(files, shard.file);
     for (let from = 0; from < file.rows; from += BLOCK) {
@@ -59,7 +60,8 @@ export async function* searchPairs(
         found++;
       });
       const full = found >= MAX_HITS;
-      yield { done: shard.firstRow + from + rows.length, of: cache.rows, hits, full };
+      done += rows.length;
+      yield { done, of, hits, full };
       if (full) return;
     }
   }

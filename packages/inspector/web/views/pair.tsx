@@ -2,7 +2,7 @@
 import { shownNumber } from '@selective-dpo/sweeps/plots';
 import { useMemo, useState } from 'preact/hooks';
 import { rowOfPair } from '../data/pair-table.js';
-import type { PairContent } from '../data/pair-content.js';
+import { holdsPair, type PairContent } from '../data/pair-content.js';
 import { pairLogps } from '../data/policy-table.js';
 import { SiteProblem } from '../files/site-problem.js';
 import type { OpenedSite } from '../opened-site.js';
@@ -48,11 +48,11 @@ export function PairView({ site, route }: { site: OpenedSite; route: Route }) {
   return (
     <>
       <nav class="steps" aria-label="Other pairs">
-        {index > 0 && (
+        {holdsPair(site.cache, index - 1) && (
           <a href={hashOf('pair', index - 1, { checkpoint: policy?.name })}>← Pair {index - 1}</a>
         )}
         <a href={hashOf('pairs')}>All pairs</a>
-        {index + 1 < site.cache.rows && (
+        {holdsPair(site.cache, index + 1) && (
           <a href={hashOf('pair', index + 1, { checkpoint: policy?.name })}>Pair {index + 1} →</a>
         )}
       </nav>
