@@ -97,6 +97,11 @@ describe('what the page says of a reference', () => {
     expect(reference(0.8).tone).toBe('good');
   });
 
+  it('says how far it may be off', () => {
+    // 1.96 · √(0.5 · 0.5 / 1000) = 0.03099
+    expect(reference(0.5).certainty).toBe('±3.1 points (95% interval over 1000 pairs)');
+  });
+
   it('names lengths as a cause where the mean does better', () => {
     expect(reference(0.4, 0.7).advice).toContain('lengths');
     expect(reference(0.4, 0.4).advice).not.toContain('lengths');

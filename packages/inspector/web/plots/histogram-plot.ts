@@ -40,7 +40,9 @@ export function histogramPlot(
     ['smallest', min],
     ['largest', max],
   ] as const;
-  const note = figures.map(([name, value]) => `${name} ${shownNumber(value)}`).join(' · ');
+  const beyond = min < histogram.edges[0]! || max > histogram.edges.at(-1)!;
+  const ends = beyond ? '. The bars at the ends hold what lies beyond, too.' : '';
+  const note = figures.map(([name, value]) => `${name} ${shownNumber(value)}`).join(' · ') + ends;
   return barPlot(histogram, look, note);
 }
 

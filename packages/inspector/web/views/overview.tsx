@@ -93,7 +93,7 @@ function Reference({ figures }: { figures: Overview }) {
       <h2>Does the reference prefer the chosen answers?</h2>
       <div class={`verdict ${verdict.tone}`} role={verdict.tone === 'bad' ? 'alert' : undefined}>
         <p>
-          <b>{shownShare(reference.accuracy)}</b> {verdict.headline}
+          <b>{shownShare(reference.accuracy)}</b> {verdict.headline} <small>{verdict.certainty}</small>
         </p>
         <p>{verdict.advice}</p>
       </div>
@@ -134,12 +134,15 @@ function Reference({ figures }: { figures: Overview }) {
   );
 }
 
+/** Pairs that are named; the list has all of them. */
+const MOST_WRONG = 24;
+
 function MostWrong({ pairs }: { pairs: Overview['reference']['mostWrong'] }) {
   return (
     <>
       <h3>Where it is most wrong</h3>
       <ul class="chips">
-        {pairs.map(({ pairIndex, margin }) => (
+        {pairs.slice(0, MOST_WRONG).map(({ pairIndex, margin }) => (
           <li key={pairIndex}>
             <a href={hashOf('pair', pairIndex)}>
               pair {pairIndex} <span class="number bad">{shownNumber(margin)}</span>
