@@ -96,7 +96,7 @@ function SweepFigures({ sweep, runs }: { sweep: SweepDescription; runs: readonly
         />
       </div>
       {plots.length === 0 && <p class="note">No key has two values with this figure.</p>}
-      <div class="plots">
+      <div class={`plots${plots.length <= 2 ? ' two' : ''}`}>
         {plots.map(([name, plot]) => (
           <ShownPlot key={name} plot={plot} />
         ))}
