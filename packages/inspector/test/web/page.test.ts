@@ -125,6 +125,26 @@ describe.skipIf(withoutChromium !== undefined)(
           .toMatch(new RegExp(`^${right.length} of`));
       }));
 
+    it('pairs: the way back leads to the place one came from', () =>
+      inView('#/pairs?sort=margin', async (page) => {
+        const first = async () => (await texts(page, '.row .index'))[0];
+        await page.locator('.list').evaluate((list) => list.scrollTo(0, 30_000));
+        await expect.poll(first).not.toBe(undefined);
+        await page.waitForTimeout(100);
+        const there = await first();
+        await page.locator('.row').nth(9).click();
+        await page.locator('.token').first().waitFor();
+        await page.goBack();
+        await page.locator('.row').first().waitFor();
+        await expect.poll(first).toBe(there);
+        await page.locator('.row').nth(9).click();
+        await page.getByRole('link', { name: 'Back to the list' }).click();
+        await expect.poll(first).toBe(there);
+        expect(page.url()).toContain('sort=margin');
+        await page.getByLabel('Order').selectOption('down');
+        await expect.poll(() => page.locator('.list').evaluate((list) => list.scrollTop)).toBe(0);
+      }));
+
     it('pairs: a search can be stopped, and what it found stays', async () => {
       const slow = await servePage(
         await madeSite({ pairs, rowsPerShard: 32, vocabulary: WORD_VOCABULARY }),

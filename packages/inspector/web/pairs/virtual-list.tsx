@@ -1,6 +1,7 @@
 /** A list of any length of which only the rows in sight exist. Arrow keys, Page Up and Down, Home and End move; Enter opens. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { ListPlace } from './list-places.js';
 import { listWindow, scrollToRow } from './window.js';
 
 interface VirtualListProps {
@@ -8,8 +9,8 @@ interface VirtualListProps {
   count: number;
   /** Pixels; the style sheet gives rows this height. */
   rowHeight: number;
-  /** Changes when other rows are meant: the list then begins anew. */
-  identity: unknown;
+  /** Where the list begins; it is kept up to date. Another one is of another list. */
+  place: ListPlace;
   renderRow: (index: number) => ComponentChildren;
   onOpen: (index: number) => void;
   /** Told which rows are in sight. */
@@ -17,26 +18,29 @@ interface VirtualListProps {
 }
 
 export function VirtualList(props: VirtualListProps) {
-  const { label, count, rowHeight, identity, onOpen, onSight } = props;
+  const { label, count, rowHeight, place, onOpen, onSight } = props;
   const box = useRef<HTMLDivElement>(null);
-  const [{ scroll, view }, setPlace] = useState({ scroll: 0, view: 600 });
-  const [active, setActive] = useState(0);
-  const measure = () => setPlace({ scroll: box.current!.scrollTop, view: box.current!.clientHeight });
+  const [{ scroll, view }, setSight] = useState({ scroll: place.scroll, view: 600 });
+  const [active, setActive] = useState(place.active);
+  const measure = () => {
+    place.scroll = box.current!.scrollTop;
+    setSight({ scroll: place.scroll, view: box.current!.clientHeight });
+  };
+  useLayoutEffect(() => {
+    setActive(place.active);
+    box.current!.scrollTop = place.scroll;
+  }, [place]);
   useLayoutEffect(() => {
     const watch = new ResizeObserver(measure);
     watch.observe(box.current!);
     return () => watch.disconnect();
-  }, []);
-  useEffect(() => {
-    setActive(0);
-    box.current!.scrollTop = 0;
-  }, [identity]);
+  }, [place]);
   const { first, end, offset, height } = listWindow(count, scroll, view, rowHeight);
-  useEffect(() => onSight?.(first, end), [first, end, identity]);
+  useEffect(() => onSight?.(first, end), [first, end, place]);
   const keys = (event: KeyboardEvent) => {
     const to = rowByKey(event.key, active, Math.max(1, Math.floor(view / rowHeight) - 1), count);
     if (to !== undefined) {
-      setActive(to);
+      setActive((place.active = to));
       box.current!.scrollTop = scrollToRow(to, count, box.current!.scrollTop, view, rowHeight);
     } else if (event.key === 'Enter' && count > 0) onOpen(active);
     else return;

@@ -6,6 +6,7 @@ import { holdsPair, type PairContent } from '../data/pair-content.js';
 import { pairLogps } from '../data/policy-table.js';
 import { SiteProblem } from '../files/site-problem.js';
 import type { OpenedSite } from '../opened-site.js';
+import { latestList } from '../pairs/list-places.js';
 import { Answer } from '../parts/answer.js';
 import { Difference } from '../parts/difference.js';
 import { shownShare } from '../parts/facts.js';
@@ -51,7 +52,7 @@ export function PairView({ site, route }: { site: OpenedSite; route: Route }) {
         {holdsPair(site.cache, index - 1) && (
           <a href={hashOf('pair', index - 1, { checkpoint: policy?.name })}>← Pair {index - 1}</a>
         )}
-        <a href={hashOf('pairs')}>All pairs</a>
+        <a href={latestList() ?? hashOf('pairs')}>Back to the list</a>
         {holdsPair(site.cache, index + 1) && (
           <a href={hashOf('pair', index + 1, { checkpoint: policy?.name })}>Pair {index + 1} →</a>
         )}

@@ -5,6 +5,7 @@ import { TEXT_BLOCK, type PairText } from '../data/pair-texts.js';
 import { asProblem, type SiteProblem } from '../files/site-problem.js';
 import type { OpenedSite } from '../opened-site.js';
 import { filterOf, filterQuery } from '../pairs/filter-address.js';
+import { placeIn } from '../pairs/list-places.js';
 import { selectRows, type ListedPairs, type PairFilter } from '../pairs/pair-filter.js';
 import { usePairSearch, type SearchState } from '../pairs/pair-search.js';
 import { policyMargins } from '../pairs/policy-margins.js';
@@ -51,6 +52,8 @@ function PairList({ site, route, table }: { site: OpenedSite; route: Route; tabl
       }),
       true,
     );
+  const address = hashOf('pairs', '', { ...filterQuery(filter), text: query });
+  const place = useMemo(() => placeIn(address), [address]);
   const pairAt = (index: number) => table.pairIndex[rows[index]!]!;
   return (
     <>
@@ -74,9 +77,12 @@ function PairList({ site, route, table }: { site: OpenedSite; route: Route; tabl
         label="Pairs"
         count={rows.length}
         rowHeight={ROW_HEIGHT}
-        identity={filter}
+        place={place}
         onSight={see}
-        onOpen={(index) => goTo(hashOf('pair', pairAt(index), { checkpoint: policy?.name }))}
+        onOpen={(index) => {
+          place.active = index;
+          goTo(hashOf('pair', pairAt(index), { checkpoint: policy?.name }));
+        }}
         renderRow={(index) => {
           const row = rows[index]!;
           const hit = search.state?.hits.get(table.pairIndex[row]!);
