@@ -1,9 +1,9 @@
 /** Checks of command-line values that collect every problem, so that a user mends all of them at once. */
 import {
-  BYTE_SIZE_EXPECTED,
   InputError,
   InputErrors,
-  parseByteSize,
+  MEMORY_LIMIT_EXPECTED,
+  parseMemoryLimit,
   quoteValue,
 } from '@selective-dpo/foundation';
 
@@ -52,17 +52,17 @@ export class OptionReader {
     return undefined;
   }
 
-  /** Bytes of a size such as 16GiB. */
-  byteSize(name: string, flag: string): number | undefined {
+  /** Bytes of a limit such as 16GiB; undefined where there is none. */
+  memoryLimit(name: string, flag: string): number | undefined {
     const value = this.values[name];
     if (value === undefined) return undefined;
-    const bytes = typeof value === 'string' ? parseByteSize(value) : undefined;
-    if (bytes !== undefined) return bytes;
+    const bytes = typeof value === 'string' ? parseMemoryLimit(value) : undefined;
+    if (bytes !== undefined) return bytes === Infinity ? undefined : bytes;
     this.problems.push(
       new InputError('option-value', 'an option has a value that is not allowed', {
         field: flag,
         found: quoteValue(value),
-        expected: BYTE_SIZE_EXPECTED,
+        expected: MEMORY_LIMIT_EXPECTED,
       }),
     );
     return undefined;

@@ -3,7 +3,13 @@
  * checkpoints and the final model. The reference is never loaded and nothing is tokenised.
  */
 import { join } from 'node:path';
-import { Interrupted, InputError, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
+import {
+  Interrupted,
+  InputError,
+  NO_LIMIT,
+  ProgressMeter,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import { CacheReader, splitRows, type CacheRow } from '@selective-dpo/data';
 import {
   AdamW,
@@ -16,7 +22,7 @@ import {
   type Engine,
 } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
-import { NO_LIMIT, describePlan, longestPair, planMemory } from './config/memory-plan.js';
+import { describePlan, longestPair, planMemory } from './config/memory-plan.js';
 import { objectiveOfStep } from './config/objective.js';
 import { evaluate } from './evaluate.js';
 import { learningRateAt } from './optimisation/learning-rate.js';
