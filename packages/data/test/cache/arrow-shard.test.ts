@@ -289,7 +289,10 @@ describe('record batches of very unlike sizes', () => {
       [128 << 20, 'cache-damaged'],
     ] as const) {
       const size = await writeWithBody(path, content, bodyBytes);
-      const found = await ArrowShard.open(await open(path), size, path, { rows: 20, recordBatchRows: 32 }).then(
+      const found = await ArrowShard.open(await open(path), size, path, {
+        rows: 20,
+        recordBatchRows: 32,
+      }).then(
         (shard) => shard.close().then(() => 'read'),
         (error: InputError) => error.code,
       );
@@ -317,13 +320,13 @@ async function spyOnReads(directory: string): Promise<{ lengths: number[]; resto
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
   await handle.close();
   const lengths: number[] = [];
-  const read = prototype.read.bind.bind(prototype.read) as (on: FileHandle) => FileHandle['read'];
+  const read: unknown = Reflect.get(prototype, 'read');
   const spy = vi.spyOn(prototype, 'read').mockImplementation(function (
     this: FileHandle,
     ...given: unknown[]
   ) {
     lengths.push(given[2] as number);
-    return (read(this) as (...all: unknown[]) => never)(...given);
+    return Reflect.apply(read as () => never, this, given);
   });
   return { lengths, restore: () => spy.mockRestore() };
 }
