@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 /**
  * Which workspace packages each package may import. Imports point one way:
- * cli → trainer, ref-scorer → model, data → foundation; model and data do not know each other.
+ * cli → evaluation, sweeps → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
  */
 const mayImport = {
   foundation: [],
@@ -11,7 +11,10 @@ const mayImport = {
   model: ['foundation'],
   'ref-scorer': ['foundation', 'data', 'model'],
   trainer: ['foundation', 'data', 'model'],
-  cli: ['foundation', 'data', 'model', 'ref-scorer', 'trainer'],
+  generation: ['foundation', 'data', 'model'],
+  evaluation: ['foundation', 'data', 'model', 'trainer', 'generation'],
+  sweeps: ['foundation', 'data', 'model', 'trainer'],
+  cli: ['foundation', 'data', 'model', 'ref-scorer', 'trainer', 'generation', 'evaluation', 'sweeps'],
 };
 
 const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({

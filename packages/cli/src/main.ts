@@ -1,12 +1,17 @@
 /** The command `sdpo`: reads the words, runs one command, sets the exit code. */
 import { CommanderError, type Command } from 'commander';
 import { InputError, describeProblem, explainSystemError } from '@selective-dpo/foundation';
+import { STOP_WITH_PARENT } from '@selective-dpo/sweeps';
 import { ConsoleWriter } from './console/console-writer.js';
 import { buildProgram } from './program.js';
+
+/** Seconds after which work ends that comes to no safe point once its sweep is gone. */
+const LAST_SECONDS = 30;
 
 /** Ctrl-C (or a terminal that goes away) asks to stop at the next safe point; a second one stops at once. */
 function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
+  stopWithParent(controller);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(130);
@@ -15,6 +20,19 @@ function stopOnSignals(): AbortSignal {
     });
   }
   return controller.signal;
+}
+
+/** A run of a sweep stops when the sweep's process is gone, however that ended: then the channel between them closes. */
+function stopWithParent(controller: AbortController): void {
+  if (process.env[STOP_WITH_PARENT] !== '1' || process.send === undefined) return;
+  const stop = () => {
+    controller.abort();
+    setTimeout(() => process.exit(130), 1000 * LAST_SECONDS).unref();
+  };
+  if (!process.connected) stop();
+  process.once('disconnect', stop);
+  // The listener alone is no reason to go on running.
+  process.channel?.unref();
 }
 
 /**

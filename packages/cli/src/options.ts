@@ -17,14 +17,22 @@ export class OptionReader {
   required(name: string, flag: string, expected: string): string {
     const value = this.values[name];
     if (typeof value === 'string' && value !== '') return value;
-    this.problems.push(
-      new InputError('option-missing', 'a required option is missing', {
-        field: flag,
-        expected,
-        hint: `add ${flag}`,
-      }),
-    );
+    this.missing(flag, expected);
     return '';
+  }
+
+  /** The values of an option that may be given again; at least one. */
+  list(name: string, flag: string, expected: string): string[] {
+    const value = this.values[name];
+    if (
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((one) => typeof one === 'string' && one !== '')
+    ) {
+      return value as string[];
+    }
+    this.missing(flag, expected);
+    return [];
   }
 
   text(name: string): string | undefined {
@@ -36,19 +44,25 @@ export class OptionReader {
     return this.values[name] === true;
   }
 
-  /** A whole number of at least `least`. */
-  whole(name: string, flag: string, least: number): number | undefined {
+  /** A whole number of at least `least` and at most `most`. */
+  whole(name: string, flag: string, least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
     const value = this.values[name];
     if (value === undefined) return undefined;
     const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : NaN;
-    if (Number.isSafeInteger(number) && number >= least) return number;
-    this.problems.push(
-      new InputError('option-value', 'an option has a value that is not allowed', {
-        field: flag,
-        found: quoteValue(value),
-        expected: `a whole number of at least ${least}`,
-      }),
-    );
+    if (Number.isSafeInteger(number) && number >= least && number <= most) return number;
+    const limits = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    this.refuse(flag, quoteValue(value), `a whole number ${limits}`);
+    return undefined;
+  }
+
+  /** A number from `least` to `most`. */
+  real(name: string, flag: string, least: number, most: number): number | undefined {
+    const value = this.values[name];
+    if (value === undefined) return undefined;
+    const number =
+      typeof value === 'string' && /^\d+(\.\d+)?(e-?\d{1,2})?$/i.test(value) ? Number(value) : NaN;
+    if (number >= least && number <= most) return number;
+    this.refuse(flag, quoteValue(value), `a number from ${least} to ${most}`);
     return undefined;
   }
 
@@ -58,13 +72,7 @@ export class OptionReader {
     if (value === undefined) return undefined;
     const bytes = typeof value === 'string' ? parseMemoryLimit(value) : undefined;
     if (bytes !== undefined) return bytes === Infinity ? undefined : bytes;
-    this.problems.push(
-      new InputError('option-value', 'an option has a value that is not allowed', {
-        field: flag,
-        found: quoteValue(value),
-        expected: MEMORY_LIMIT_EXPECTED,
-      }),
-    );
+    this.refuse(flag, quoteValue(value), MEMORY_LIMIT_EXPECTED);
     return undefined;
   }
 
@@ -72,14 +80,35 @@ export class OptionReader {
     const value = this.values[name];
     if (value === undefined) return undefined;
     if ((choices as readonly unknown[]).includes(value)) return value as Choice;
+    this.refuse(flag, quoteValue(value), `one of ${choices.join(', ')}`);
+    return undefined;
+  }
+
+  /** {@link oneOf} for a value that must be there. */
+  requiredOneOf<Choice extends string>(name: string, flag: string, choices: readonly Choice[]): Choice {
+    if (this.values[name] === undefined) this.missing(flag, `one of ${choices.join(', ')}`);
+    return this.oneOf(name, flag, choices) ?? choices[0]!;
+  }
+
+  /** Notes a value that is not allowed. */
+  refuse(flag: string, found: string, expected: string): void {
     this.problems.push(
       new InputError('option-value', 'an option has a value that is not allowed', {
         field: flag,
-        found: quoteValue(value),
-        expected: `one of ${choices.join(', ')}`,
+        found,
+        expected,
       }),
     );
-    return undefined;
+  }
+
+  private missing(flag: string, expected: string): void {
+    this.problems.push(
+      new InputError('option-missing', 'a required option is missing', {
+        field: flag,
+        expected,
+        hint: `add ${flag}`,
+      }),
+    );
   }
 
   /** @throws InputErrors with every problem found. */

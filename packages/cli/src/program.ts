@@ -3,7 +3,9 @@ import type { CommandContext } from './command-context.js';
 import { addCacheCommand } from './commands/cache-command.js';
 import { addDemoCommand } from './commands/demo-command.js';
 import { addEngineCommand } from './commands/engine-command.js';
+import { addEvalCommand } from './commands/eval-command.js';
 import { addScoreCommand } from './commands/score-command.js';
+import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
 import { VERSION } from './version.js';
 
@@ -17,6 +19,8 @@ export function buildProgram(context: CommandContext): Command {
     .version(VERSION);
   addScoreCommand(program, context);
   addTrainCommand(program, context);
+  addSweepCommand(program, context);
+  addEvalCommand(program, context);
   addCacheCommand(program, context);
   addEngineCommand(program, context);
   addDemoCommand(program, context);

@@ -5,7 +5,7 @@
 import { link, rename, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { TEMPORARY_SUFFIX } from './durable-file.js';
 import { InputError, explainSystemError } from './errors.js';
 import { readRegularFile } from './regular-file.js';
@@ -37,20 +37,21 @@ export class FolderLock {
 
   /**
    * Takes the lock of a folder that exists.
+   * @param name of the lock file: where a folder has several writers, one for each of them.
    * @throws InputError of the purpose's code while another process holds it, or one on another host may.
    */
-  static async acquire(directory: string, purpose: LockPurpose): Promise<FolderLock> {
-    const path = join(directory, LOCK_FILE);
+  static async acquire(directory: string, purpose: LockPurpose, name = LOCK_FILE): Promise<FolderLock> {
+    const path = join(directory, name);
     const content = JSON.stringify(thisProcess());
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (await publishLock(path, content)) return new FolderLock(path, content);
       const found = await textOf(path);
       if (found === undefined) continue;
       const owner = parseOwner(found);
-      if (owner !== undefined && isAlive(owner)) throw busy(directory, purpose, owner);
+      if (owner !== undefined && isAlive(owner)) throw busy(path, purpose, owner);
       await removeStale(path, found);
     }
-    throw busy(directory, purpose, undefined);
+    throw busy(path, purpose, undefined);
   }
 
   /** Gives the lock back, unless someone has removed it and another writer has taken it since. */
@@ -97,11 +98,11 @@ function asideName(path: string): string {
   return `${path}.${process.pid}.${asideCount++}${TEMPORARY_SUFFIX}`;
 }
 
-function busy(directory: string, { code, what }: LockPurpose, owner: Owner | undefined): InputError {
+function busy(path: string, { code, what }: LockPurpose, owner: Owner | undefined): InputError {
   return new InputError(code, `another process is writing this ${what}`, {
-    file: directory,
+    file: dirname(path),
     ...(owner === undefined ? {} : { found: `process ${owner.pid} on ${owner.host}` }),
-    hint: `wait for it, or delete ${LOCK_FILE} in the folder if that process is gone`,
+    hint: `wait for it, or delete ${basename(path)} in the folder if that process is gone`,
   });
 }
 
@@ -137,15 +138,22 @@ function isAlive(owner: Owner): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return owner.started === startOf(owner.pid);
+  const { state, started } = processStat(owner.pid);
+  // A process that ended while nobody waits for it (a container without an init) keeps its number, and writes no more.
+  return owner.started === started && state !== 'Z';
 }
 
-/** Field 22 of /proc/PID/stat; '' where there is no such file. */
 function startOf(pid: number): string {
+  return processStat(pid).started;
+}
+
+/** Fields 3 and 22 of /proc/PID/stat; '' where there is no such file. */
+function processStat(pid: number): { state: string; started: string } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', started: fields[19] ?? '' };
   } catch {
-    return '';
+    return { state: '', started: '' };
   }
 }

@@ -9,3 +9,4 @@ export * from './random.js';
 export * from './regular-file.js';
 export * from './json-depth.js';
 export * from './folder-lock.js';
+export * from './csv.js';

@@ -20,7 +20,7 @@ export const DEFAULT_BATCH_TOKENS = 4096;
  * @throws InputError `memory-limit` when not even the longest pair that the limits allow would fit.
  */
 export function batchTokensWithin(
-  options: Pick<ScoreOptions, 'batchTokens' | 'memoryLimit' | 'limits'>,
+  options: Pick<ScoreOptions, 'batchTokens' | 'memoryLimit' | 'limits' | 'topLogprobs'>,
   model: ModelConfig,
   engine: EngineMemory,
 ): number {
@@ -30,7 +30,11 @@ export function batchTokensWithin(
   // A prompt and two responses; a pair is never cut.
   const longest = 2 * resolveLimits(options.limits ?? {}).maxLength;
   const demandOf = (tokens: number) =>
-    scoringMemory(model, { tokens, longest, logitRows: headChunkRows(model.vocabSize) });
+    scoringMemory(
+      model,
+      { tokens, longest, logitRows: headChunkRows(model.vocabSize) },
+      options.topLogprobs !== undefined,
+    );
   let tokens = batchTokens;
   while (demandOf(Math.max(tokens, longest)).total > room.bytes) {
     if (tokens <= longest) throw tooSmall(memoryLimit, room, engine.processBytes, demandOf(longest), longest);

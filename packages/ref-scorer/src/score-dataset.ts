@@ -3,10 +3,11 @@
  * token, publish shards. Stopped at any moment, the next call goes on after the last published shard.
  */
 import { join } from 'node:path';
-import { sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
+import { InputError, sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
 import {
   CACHE_SCHEMA_VERSION,
   CacheWriter,
+  MAX_TOP_LOGPROBS,
   isDroppedRow,
   loadPairTokenizer,
   openPreferenceSource,
@@ -55,6 +56,8 @@ export interface ScoreOptions {
   batchTokens?: number | undefined;
   /** Bytes the process may take: `batchTokens` is halved until a batch fits. */
   memoryLimit?: number | undefined;
+  /** Likeliest tokens to keep in the place of each response token, for distillation. */
+  topLogprobs?: number | undefined;
   /** Pairs in a shard: what a stopped pass loses at most. */
   rowsPerShard?: number | undefined;
   listener?: ProgressListener | undefined;
@@ -89,6 +92,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
     now: () => instant,
   });
   const config = await readModelConfig(options.modelDirectory);
+  refuseTooMany(options.topLogprobs, config);
   await tellNotices(options, source, tokenizer, config);
   const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
   const batchTokens = batchTokensWithin(options, config, engine);
@@ -97,7 +101,12 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   const writer = await CacheWriter.open(outDirectory, inputs);
   try {
     if (writer.complete !== undefined) return resultOf(outDirectory, writer.complete, true);
-    const scorer = new LocalScorer(await CausalLM.load(options.modelDirectory), engine, batchTokens);
+    const scorer = new LocalScorer(
+      await CausalLM.load(options.modelDirectory),
+      engine,
+      batchTokens,
+      options.topLogprobs,
+    );
     try {
       const pass = new ScoringPass(
         options,
@@ -115,6 +124,17 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   } finally {
     await writer.close();
   }
+}
+
+/** @throws InputError `option-value`. */
+function refuseTooMany(topLogprobs: number | undefined, { vocabSize }: ModelConfig): void {
+  const most = Math.min(MAX_TOP_LOGPROBS, vocabSize);
+  if (topLogprobs === undefined || topLogprobs <= most) return;
+  throw new InputError('option-value', 'more likely tokens are asked for than a cache keeps', {
+    field: '--top-logprobs',
+    found: String(topLogprobs),
+    expected: `at most ${most}${most === vocabSize ? ', the reference’s vocabulary' : ''}`,
+  });
 }
 
 function resultOf(directory: string, manifest: CacheManifest, alreadyComplete: boolean): ScoreResult {
@@ -181,6 +201,7 @@ async function cacheInputs(
     },
     scorer,
     rowsPerShard,
+    ...(options.topLogprobs === undefined ? {} : { topLogprobs: options.topLogprobs }),
   };
 }
 

@@ -1,10 +1,13 @@
 /** One interface for whatever computes a reference's log-probs: a local model here, servers later. */
+import type { ReferenceTop } from '@selective-dpo/data';
 import type { TokenizedPair } from '@selective-dpo/foundation';
 
 /** Log-probs of one pair's response tokens under the reference, in nats: [C] and [R]. */
 export interface PairLogps {
   chosen: Float32Array;
   rejected: Float32Array;
+  /** Where the likeliest tokens were asked for. */
+  top?: ReferenceTop;
 }
 
 export interface Scorer {

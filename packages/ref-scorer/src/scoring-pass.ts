@@ -104,11 +104,15 @@ export class ScoringPass {
       this.stopIfAsked();
     });
     pairs.forEach((pair, i) => this.refuseNonFinite(pair, logps[i]!));
-    const rows: CacheRow[] = pairs.map((pair, i) => ({
-      ...pair,
-      chosenRefLogps: logps[i]!.chosen,
-      rejectedRefLogps: logps[i]!.rejected,
-    }));
+    const rows: CacheRow[] = pairs.map((pair, i) => {
+      const { chosen, rejected, top } = logps[i]!;
+      return {
+        ...pair,
+        chosenRefLogps: chosen,
+        rejectedRefLogps: rejected,
+        ...(top && { refTop: top }),
+      };
+    });
     // Rows were read before this moment: what is published is of the dataset that the inputs name.
     await this.source.refuseChanged();
     await this.writer.publishShard(rows);

@@ -298,3 +298,54 @@ describe('bad input', () => {
     ]);
   });
 });
+
+describe('the likeliest tokens', () => {
+  it('are kept in the place of every response token, and change nothing else', async () => {
+    const [plain, own] = [await options(), await options({ topLogprobs: 4 })];
+    await scoreDataset(plain);
+    await scoreDataset(own);
+    await verifyCache(own.outDirectory);
+    const [without, cached] = [await rowsOf(plain.outDirectory), await rowsOf(own.outDirectory)];
+    expect(cached.map(({ refTop, ...row }) => (refTop === undefined ? {} : row))).toEqual(without);
+    await openEngine('cpu');
+    const model = await CausalLM.load(reference);
+    const every = Array.from({ length: model.config.vocabSize }, (_, id) => id);
+    for (const { promptIds, chosenIds, refTop } of cached.slice(0, 5)) {
+      for (let t = 0; t < chosenIds.length; t += 3) {
+        // Every token of the vocabulary in turn behind what precedes this place.
+        const prompt = Int32Array.from([...promptIds, ...chosenIds.subarray(0, t)]);
+        const [logps] = await model.logps([{ prompt, responses: every.map((id) => Int32Array.of(id)) }]);
+        const order = [...every].sort((a, b) => logps![b]![0]! - logps![a]![0]!).slice(0, 4);
+        expect([...refTop!.chosenIds.subarray(4 * t, 4 * t + 4)]).toEqual(order);
+        order.forEach((id, i) => expect(refTop!.chosenLogps[4 * t + i]!).toBeCloseTo(logps![id]![0]!, 5));
+      }
+    }
+    model.dispose();
+  });
+
+  it('are the same bytes after a pass that was stopped', async () => {
+    const [whole, cut] = [await options({ topLogprobs: 2 }), await options({ topLogprobs: 2 })];
+    await scoreDataset(whole);
+    const controller = new AbortController();
+    const listener = (event: ProgressEvent | NoticeEvent) => {
+      if (event.type === 'progress' && event.done > 9) controller.abort();
+    };
+    const stopped = await failureOf(scoreDataset({ ...cut, listener, signal: controller.signal }));
+    expect(stopped).toBeInstanceOf(Interrupted);
+    expect((await scoreDataset(cut)).alreadyComplete).toBe(false);
+    expect(await contents(cut.outDirectory)).toEqual(await contents(whole.outDirectory));
+    const other = await failureOf(scoreDataset({ ...cut, topLogprobs: 3 }));
+    expect(codeOf(other)).toBe('cache-inputs-differ');
+  });
+
+  it('are at most those of the vocabulary', async () => {
+    const refused = (await failureOf(scoreDataset(await options({ topLogprobs: 33 })))) as InputError;
+    expect([refused.code, refused.details.field]).toEqual(['option-value', '--top-logprobs']);
+    expect(refused.details.expected).toContain('at most 32');
+    const all = await options({ topLogprobs: 32, limit: 2 });
+    await scoreDataset(all);
+    const [{ refTop } = {}] = await rowsOf(all.outDirectory);
+    const first = refTop!.chosenLogps.subarray(0, 32);
+    expect(first.reduce((sum, logp) => sum + Math.exp(logp), 0)).toBeCloseTo(1, 5);
+  });
+});

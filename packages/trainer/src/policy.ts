@@ -1,7 +1,20 @@
 /** What a run needs to know of the policy's directory besides its weights: whether the cache was made for it. */
 import { InputError } from '@selective-dpo/foundation';
 import { loadPairTokenizer, type CacheReader, type CacheRow, type PairTokenizer } from '@selective-dpo/data';
-import { openWeights } from '@selective-dpo/model';
+import { CausalLM, openWeights, readModelConfig } from '@selective-dpo/model';
+import { refuseNonFiniteWeights } from './step/finiteness.js';
+
+/** The weights that a run starts from, on the engine. @throws InputError `policy-not-finite`, and those of the files. */
+export async function loadInitialPolicy(policyDirectory: string): Promise<CausalLM> {
+  const model = await CausalLM.load(policyDirectory);
+  try {
+    await refuseNonFiniteWeights(model.parameters, { step: 0, policyDirectory });
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
 
 export interface Policy {
   directory: string;
@@ -9,8 +22,11 @@ export interface Policy {
   weightsSha256: string;
   /** Whether a token ends a sentence: its text ends with . ! ? or a line break. */
   endsSentence(id: number): boolean;
-  /** @throws InputError `token-out-of-range` for a row with an id the policy has no embedding for. */
-  refuseUnknownIds(row: CacheRow, vocabSize: number): void;
+  /**
+   * @param withTop whether the reference's likeliest tokens count, too.
+   * @throws InputError `token-out-of-range` for a row with an id the policy has no embedding for.
+   */
+  refuseUnknownIds(row: CacheRow, withTop: boolean): void;
 }
 
 /**
@@ -25,6 +41,7 @@ export async function openPolicy(
 ): Promise<Policy> {
   const tokenizer = await loadPairTokenizer(directory);
   refuseOtherTokenizer(tokenizer, cache, directory, cacheDirectory);
+  const { vocabSize } = await readModelConfig(directory);
   const weights = await openWeights(directory);
   let weightsSha256: string;
   try {
@@ -42,11 +59,12 @@ export async function openPolicy(
         ends.set(id, (known = /[.!?。！？\n]["'”’)\]]*\s*$/u.test(tokenizer.tokenText(id))));
       return known;
     },
-    refuseUnknownIds(row, vocabSize) {
+    refuseUnknownIds(row, withTop) {
       for (const [field, ids] of Object.entries({
         prompt_ids: row.promptIds,
         chosen_ids: row.chosenIds,
         rejected_ids: row.rejectedIds,
+        ...(withTop && row.refTop !== undefined ? { chosen_ref_top_ids: row.refTop.chosenIds } : {}),
       })) {
         const unknown = ids.find((id) => id >= vocabSize);
         if (unknown === undefined) continue;

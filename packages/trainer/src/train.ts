@@ -6,27 +6,19 @@ import { join } from 'node:path';
 import {
   Interrupted,
   InputError,
-  NO_LIMIT,
+  InputErrors,
   ProgressMeter,
   type ProgressListener,
 } from '@selective-dpo/foundation';
-import { CacheReader, splitRows, type CacheRow } from '@selective-dpo/data';
-import {
-  AdamW,
-  CausalLM,
-  clipFactor,
-  disposeGradients,
-  globalNorm,
-  openEngine,
-  readModelConfig,
-  type Engine,
-} from '@selective-dpo/model';
+import { CacheReader, splitRows } from '@selective-dpo/data';
+import { AdamW, openEngine, type CausalLM, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
-import { describePlan, longestPair, planMemory } from './config/memory-plan.js';
+import { refuseUnfitCache } from './config/cache-fitness.js';
+import { combinationErrors } from './config/combinations.js';
+import { microBatching } from './config/memory-plan.js';
 import { objectiveOfStep } from './config/objective.js';
-import { evaluate } from './evaluate.js';
-import { learningRateAt } from './optimisation/learning-rate.js';
-import { openPolicy, type Policy } from './policy.js';
+import { evaluate, readPair, type PairSource } from './evaluate.js';
+import { loadInitialPolicy, openPolicy, type Policy } from './policy.js';
 import {
   checkpointSteps,
   loadCheckpoint,
@@ -35,7 +27,9 @@ import {
   type TrainingState,
 } from './run/checkpoint.js';
 import { conversationFormat, exportFinal, isFinished } from './run/final-model.js';
-import { METRICS_FILE, MetricsLog, lastMetricsIn } from './run/metrics-log.js';
+import { InitialSelection } from './run/initial-selection.js';
+import { METRICS_FILE, lastMetricsIn } from './run/metrics-log.js';
+import { RunRecorder, type MetricsRecord } from './run/run-recorder.js';
 import {
   CHECKPOINTS_FOLDER,
   FINAL_FOLDER,
@@ -45,14 +39,10 @@ import {
 } from './run/run-directory.js';
 import { TrainingOrder } from './run/training-order.js';
 import { SelectionHistory } from './selection/selection-history.js';
-import { batchMetrics, type Metrics } from './step/batch-metrics.js';
-import {
-  refuseNonFiniteLogps,
-  refuseNonFiniteLoss,
-  refuseNonFiniteWeights,
-  type FoundAt,
-} from './step/finiteness.js';
-import { selectiveStep, type CachedPair, type MicroBatching, type Objective } from './step/selective-step.js';
+import type { Metrics } from './step/batch-metrics.js';
+import { refuseNonFiniteLogps, refuseNonFiniteWeights, type FoundAt } from './step/finiteness.js';
+import { optimiserStep } from './step/optimiser-step.js';
+import type { CachedPair, MicroBatching, Objective } from './step/selective-step.js';
 
 export interface TrainOptions {
   /** Hugging Face model directory to start from. */
@@ -64,6 +54,8 @@ export interface TrainOptions {
   /** Go on from the newest checkpoint of the run in `outDirectory`, if there is one. */
   resume: boolean;
   listener?: ProgressListener;
+  /** Told of the figures of every step and evaluation once they are in `metrics.jsonl`. */
+  onMetrics?: (record: MetricsRecord) => void;
   /** Stops after the step in progress, with a checkpoint. */
   signal?: AbortSignal;
 }
@@ -82,8 +74,11 @@ export interface TrainResult {
  * @throws InputError, InputErrors for bad input; Interrupted when `signal` stopped it.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  const problems = combinationErrors(options.config);
+  if (problems.length > 0) throw new InputErrors(problems);
   const cache = await CacheReader.open(options.cacheDirectory);
   try {
+    refuseUnfitCache(options.config, cache);
     const policy = await openPolicy(options.policyDirectory, cache, options.cacheDirectory);
     const engine = await openEngine(options.config.engine, { precision: options.config.precision });
     const run = new TrainingRun(options, cache, policy, engine, await microBatching(options, cache, engine));
@@ -91,21 +86,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   } finally {
     await cache.close();
   }
-}
-
-/** How steps are computed: as configured, or as the memory limit allows. */
-async function microBatching(
-  options: TrainOptions,
-  cache: CacheReader,
-  engine: Engine,
-): Promise<MicroBatching> {
-  const { config, policyDirectory, listener } = options;
-  const { batchSize: pairs, microBatchTokens: tokens, activations, memoryLimit } = config;
-  if (memoryLimit === NO_LIMIT) return { pairs, tokens, activations };
-  const model = await readModelConfig(policyDirectory);
-  const plan = planMemory(config, model, engine, await longestPair(cache))!;
-  listener?.({ type: 'notice', code: 'memory-plan', message: describePlan(plan, memoryLimit) });
-  return plan;
 }
 
 /** One process's part of a run. */
@@ -116,7 +96,8 @@ class TrainingRun {
   private readonly identity: RunIdentity;
   private lastMetrics: TrainResult['lastMetrics'] = {};
   private state!: TrainingState;
-  private log!: MetricsLog;
+  private recorder!: RunRecorder;
+  private initialSelection: InitialSelection | undefined;
 
   constructor(
     private readonly options: TrainOptions,
@@ -160,15 +141,24 @@ class TrainingRun {
   }
 
   private async trainFrom(earlier: boolean): Promise<TrainResult> {
+    this.initialSelection = await this.openInitialSelection();
+    try {
+      return await this.trainOn(earlier);
+    } finally {
+      await this.initialSelection?.close();
+    }
+  }
+
+  private async trainOn(earlier: boolean): Promise<TrainResult> {
     this.state = (earlier ? await this.restore() : undefined) ?? (await this.start());
     try {
-      const { step } = this.state;
-      this.log = await MetricsLog.open(this.metricsFile, step);
-      this.lastMetrics = this.log.last;
+      const { outDirectory, onMetrics } = this.options;
+      this.recorder = await RunRecorder.open(outDirectory, this.state.step, this.config, onMetrics);
+      this.lastMetrics = this.recorder.last;
       try {
         await this.optimise();
       } finally {
-        await this.log.close();
+        await this.recorder.close();
       }
       await refuseNonFiniteWeights(this.state.model.parameters, this.now);
       const finalDirectory = await exportFinal(this.finalDirectory, this.state, {
@@ -213,14 +203,7 @@ class TrainingRun {
           'as chat_template.jinja to have it there',
       );
     }
-    const { policyDirectory } = this.options;
-    const model = await CausalLM.load(policyDirectory);
-    try {
-      await refuseNonFiniteWeights(model.parameters, { step: 0, policyDirectory });
-    } catch (error) {
-      model.dispose();
-      throw error;
-    }
+    const model = await loadInitialPolicy(this.options.policyDirectory);
     return {
       model,
       optimizer: this.makeOptimizer(model),
@@ -228,6 +211,22 @@ class TrainingRun {
       step: 0,
       pairsSeen: 0,
     };
+  }
+
+  private async openInitialSelection(): Promise<InitialSelection | undefined> {
+    if (this.config.selectionFrom === 'policy') return undefined;
+    const { outDirectory, listener, signal } = this.options;
+    return InitialSelection.open(outDirectory, {
+      runFingerprint: runFingerprint(this.identity),
+      cacheRows: this.cache.rowCount,
+      rows: Uint32Array.from([...this.order.rowsSeen(), ...this.evalRows]).sort(),
+      readRow: (index) => this.pairs.row(index),
+      objective: this.objective(0),
+      micro: this.micro,
+      loadPolicy: () => loadInitialPolicy(this.options.policyDirectory),
+      listener,
+      signal,
+    });
   }
 
   private async restore(): Promise<TrainingState | undefined> {
@@ -263,49 +262,15 @@ class TrainingRun {
     }
   }
 
-  /** Forward, selection, backward, clip, update; one line of metrics. */
+  /** One step and its line of metrics. */
   private async takeStep(pairs: CachedPair[], dataSeconds: number): Promise<Metrics> {
-    const { state, config } = this;
-    const started = performance.now();
-    const result = await selectiveStep(state.model, pairs, this.objective(state.step), this.micro);
-    const gradNorm = await globalNorm(result.gradients);
-    const metrics = batchMetrics(result.outcomes, config.beta, state.history);
-    try {
-      refuseNonFiniteLogps(metrics, this.now);
-      refuseNonFiniteLoss(metrics['loss']!, gradNorm, this.now);
-    } catch (error) {
-      disposeGradients(result.gradients);
-      throw error;
-    }
-    const lr = learningRateAt(state.step, {
-      peak: config.learningRate,
-      type: config.lrSchedule,
-      warmupSteps: config.warmupSteps,
-      totalSteps: this.order.totalSteps,
-    });
-    const beforeUpdate = performance.now();
-    state.optimizer.step(result.gradients, lr, clipFactor(gradNorm, config.maxGradNorm));
-    const ended = performance.now();
-    state.step++;
-    state.pairsSeen += pairs.length;
-    const seconds = (ended - started) / 1000 + dataSeconds;
-    this.lastMetrics.train = {
-      ...metrics,
-      grad_norm: gradNorm,
-      lr,
-      epoch: state.step / this.order.stepsPerEpoch,
-      'tokens/s': result.tokens / seconds,
-      'pairs/s': pairs.length / seconds,
-      'seconds/data': dataSeconds,
-      'seconds/forward': result.seconds.forward,
-      'seconds/head': result.seconds.head,
-      'seconds/backward': result.seconds.backward,
-      'seconds/optimizer': (ended - beforeUpdate) / 1000,
-      'memory/peak_rss_mb': process.resourceUsage().maxRSS / 1024,
-      'memory/tensors': this.engine.tf.memory().numTensors,
-    };
-    await this.log.append({ split: 'train', step: state.step, ...this.lastMetrics.train });
-    return this.lastMetrics.train;
+    const { config, order, micro, engine, state } = this;
+    const { policyDirectory } = this.options;
+    const context = { config, order, micro, engine, policyDirectory };
+    const metrics = await optimiserStep(state, pairs, this.objective(state.step), context, dataSeconds);
+    this.lastMetrics.train = metrics;
+    await this.recorder.record('train', state.step, metrics);
+    return metrics;
   }
 
   private async afterStep(): Promise<void> {
@@ -319,11 +284,10 @@ class TrainingRun {
   private async evaluateNow(): Promise<void> {
     if (this.evalRows.length === 0) return;
     const { model, step } = this.state;
-    const checked = { row: (index: number) => this.row(index) };
-    const metrics = await evaluate(model, checked, this.evalRows, this.objective(0), this.micro);
+    const metrics = await evaluate(model, this.pairs, this.evalRows, this.objective(0), this.micro);
     refuseNonFiniteLogps(metrics, this.now);
     this.lastMetrics.eval = metrics;
-    await this.log.append({ split: 'eval', step, ...metrics });
+    await this.recorder.record('eval', step, metrics);
     this.notice(
       'evaluated',
       `step ${step}: on ${this.evalRows.length} held-out pairs loss ${metrics['loss']!.toFixed(4)}, chosen answer ` +
@@ -360,17 +324,18 @@ class TrainingRun {
   }
 
   private async pairsOfStep(step: number): Promise<CachedPair[]> {
-    return Promise.all(
-      this.order.rowsOfStep(step).map(async (index) => ({ index, row: await this.row(index) })),
-    );
+    return Promise.all(this.order.rowsOfStep(step).map((index) => readPair(this.pairs, index)));
   }
 
-  /** A row of the cache, every id of which the policy has. */
-  private async row(index: number): Promise<CacheRow> {
-    const row = await this.cache.row(index);
-    this.policy.refuseUnknownIds(row, this.state.model.config.vocabSize);
-    return row;
-  }
+  /** Rows of the cache, every id of which the policy has. */
+  private readonly pairs: PairSource = {
+    row: async (index) => {
+      const row = await this.cache.row(index);
+      this.policy.refuseUnknownIds(row, this.config.loss === 'distillation');
+      return row;
+    },
+    frozenSelection: async (index, row) => this.initialSelection?.selection(index, row),
+  };
 
   private objective(step: number): Objective {
     return objectiveOfStep(this.config, this.policy.endsSentence, step);

@@ -38,7 +38,6 @@ function outcome(figures: OutcomeFigures): PairOutcome {
     },
     loss: {
       loss,
-      margin: 0,
       chosenGradient: new Float32Array(figures.policyChosen.length),
       rejectedGradient: new Float32Array(figures.policyRejected.length),
     },

@@ -143,7 +143,7 @@ describe('values that are refused', () => {
     ['batchSize=1.5', '1.5', 'a whole number'],
     ['shuffle=yes', '"yes"', 'a boolean'],
     ['shuffle=1', '1', 'a boolean'],
-    ['loss=hinge', '"hinge"', 'one of sigmoid, ipo'],
+    ['loss=hinge', '"hinge"', 'one of sigmoid, ipo, sft, distillation'],
     ['engine=TensorFlow', '"TensorFlow"', 'one of auto, tensorflow, webgpu, wasm, cpu'],
     // Not finite.
     ['keep=.nan', 'NaN', 'a number'],
@@ -325,5 +325,48 @@ describe('a text that no one writes for a configuration', () => {
       process.off('warning', collect);
     }
     expect(warnings).toEqual([]);
+  });
+});
+
+describe('settings that have no meaning together', () => {
+  it.each([
+    [['loss=sft', 'rpoAlpha=0.1'], ['rpoAlpha']],
+    [['loss=ipo', 'labelSmoothing=0.1'], ['labelSmoothing']],
+    [['loss=distillation', 'lengthNormalization=true'], ['lengthNormalization']],
+    [
+      ['distillationTopN=4', 'distillationRest=renormalize'],
+      ['distillationTopN', 'distillationRest'],
+    ],
+    [['selectionFrom=initial', 'selection=all'], ['selectionFrom']],
+    [['selectionFrom=initial', 'selection=batch'], ['selectionFrom']],
+    [['selectionFrom=initial', 'loss=sft'], ['selectionFrom']],
+  ])('%j are refused, each by its name and place', async (given, fields) => {
+    const problems = await refusalOf(() => words(...given));
+    expect(problems.map(({ code, details }) => [code, details.field])).toEqual(
+      fields.map((field) => ['config-combination', field]),
+    );
+    for (const { details } of problems) expect(details.expected).toMatch(/ with /);
+    expect(problems[0]!.details.file).toMatch(/^argument/);
+  });
+
+  it.each([
+    ['loss=ipo', 'rpoAlpha=0.1'],
+    ['loss=sigmoid', 'labelSmoothing=0.1'],
+    ['loss=distillation', 'distillationTopN=4', 'distillationRest=renormalize'],
+    ['selectionFrom=initial', 'selection=random'],
+    ['selectionFrom=initial', 'loss=sft', 'keep=0.3'],
+  ])('%j, %j are taken', async (...given) => {
+    expect(Object.keys(await words(...given))).toEqual(TRAINING_KEYS);
+  });
+});
+
+describe('the selection', () => {
+  it('is of all tokens for losses of the chosen response, unless one is asked for', async () => {
+    const selection = async (...given: string[]) => (await words(...given)).selection;
+    expect([await selection('loss=sft'), await selection('loss=distillation')]).toEqual(['all', 'all']);
+    expect([await selection('loss=ipo'), await selection()]).toEqual(['quantile', 'quantile']);
+    expect(await selection('loss=sft', 'keep=0.4')).toBe('quantile');
+    expect(await selection('loss=sft', 'selection=top-k')).toBe('top-k');
+    expect((await yaml('loss: sft\nkeep: 0.5\n')).selection).toBe('quantile');
   });
 });

@@ -9,6 +9,7 @@ import {
   loadPairTokenizer,
   type CacheRow,
 } from '@selective-dpo/data';
+import { CausalLM } from '@selective-dpo/model';
 import { freshFolder } from './fresh-folder.js';
 import { VOCABULARY } from './small-policy.js';
 
@@ -33,11 +34,39 @@ export function pairRows(count: number, seed = 1): CacheRow[] {
   });
 }
 
+/** The rows as a model on the current engine scores them, with its `n` likeliest tokens in the place of each. */
+export async function scoredRows(
+  modelDirectory: string,
+  rows: readonly CacheRow[],
+  n: number,
+): Promise<CacheRow[]> {
+  const model = await CausalLM.load(modelDirectory);
+  const { logps, top } = await model.mostLikely(
+    rows.map((row) => ({ prompt: row.promptIds, responses: [row.chosenIds, row.rejectedIds] })),
+    n,
+  );
+  model.dispose();
+  return rows.map((row, i) => {
+    const [chosen, rejected] = [top[i]![0]!, top[i]![1]!];
+    return {
+      ...row,
+      ...{ chosenRefLogps: logps[i]![0]!, rejectedRefLogps: logps[i]![1]! },
+      refTop: {
+        ...{ chosenIds: chosen.ids, chosenLogps: chosen.logps },
+        ...{ rejectedIds: rejected.ids, rejectedLogps: rejected.logps },
+      },
+    };
+  });
+}
+
 /** Writes a finished cache and returns its folder. */
 export async function writeCache(
   policyDirectory: string,
   rows: readonly CacheRow[],
-  change: { tokenizer?: string; chatTemplate?: string; chatTemplateGiven?: boolean } = {},
+  {
+    topLogprobs,
+    ...change
+  }: { tokenizer?: string; chatTemplate?: string; chatTemplateGiven?: boolean; topLogprobs?: number } = {},
 ): Promise<string> {
   const directory = join(await freshFolder(), 'cache');
   const digest = 'a'.repeat(64);
@@ -49,6 +78,7 @@ export async function writeCache(
     limits: { maxLength: 64, maxPromptLength: null, truncation: 'keep_start' },
     model: { weightsSha256: digest, configSha256: digest },
     scorer: { kind: 'local' },
+    ...(topLogprobs === undefined ? {} : { topLogprobs }),
   });
   try {
     for (let at = 0; at < rows.length; at += ROWS_PER_SHARD) {

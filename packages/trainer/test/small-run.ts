@@ -46,12 +46,12 @@ export async function linesOf(folder: string): Promise<Line[]> {
     .map((line) => JSON.parse(line) as Line);
 }
 
-/** Lines of a run's metrics without the figures that clocks and memory give. */
+/** Lines of a run's metrics without what clocks and memory give. */
 export const figuresOf = async (folder: string): Promise<Line[]> =>
   (await linesOf(folder)).map(
     (line) =>
       Object.fromEntries(
-        Object.entries(line).filter(([key]) => !/^(seconds|memory)\/|\/s$/.test(key)),
+        Object.entries(line).filter(([key]) => !/^time$|^(seconds|memory)\/|\/s$/.test(key)),
       ) as Line,
   );
 

@@ -8,6 +8,7 @@ import {
   openEngine,
   type Engine,
 } from '@selective-dpo/model';
+import { preferenceLoss, type LossOptions } from '../src/loss/preference-loss.js';
 import { batchMetrics } from '../src/step/batch-metrics.js';
 import {
   selectiveStep,
@@ -85,7 +86,10 @@ describe.skipIf(shared === undefined).each(enginesToTest('tensorflow', 'wasm'))(
         loss: batchMetrics(outcomes, 0.1)['loss']!,
         gradNorm,
         kept: outcomes.flatMap(({ selection }) => [count(selection.chosen), count(selection.rejected)]),
-        margins: outcomes.map(({ loss }) => loss.margin),
+        margins: outcomes.map(
+          ({ input, selection }) =>
+            preferenceLoss(input.logps, selection, objective(keep).loss as LossOptions).margin,
+        ),
       });
     }
     optimizer.dispose();

@@ -37,6 +37,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
       '--memory-limit <size>',
       'memory the process may take, e.g. 16GiB, or none; lowers --batch-tokens where needed',
     )
+    .option('--top-logprobs <n>', 'likeliest tokens kept in the place of each one, for loss=distillation')
     .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
     .option('--json', 'one JSON object a line')
     .action((values: Record<string, unknown>) =>
@@ -58,6 +59,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           precision: options.oneOf('precision', '--precision', ['fp32', 'bf16-matmul']),
           batchTokens: options.whole('batchTokens', '--batch-tokens', 1),
           memoryLimit: options.memoryLimit('memoryLimit', '--memory-limit'),
+          topLogprobs: options.whole('topLogprobs', '--top-logprobs', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
         };
         options.finish();

@@ -47,6 +47,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
           config,
           resume,
           listener: writer.listen,
+          onMetrics: writer.metrics,
           signal,
         });
         writer.result(result, describe(result));

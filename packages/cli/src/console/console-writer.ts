@@ -20,6 +20,8 @@ const JSON_INTERVAL_MS = 1_000;
 export class ConsoleWriter {
   private lastProgressAt = -Infinity;
   private lineOpen = false;
+  /** Lines of the block on the terminal that the next text takes the place of. */
+  private blockLines = 0;
 
   /**
    * @param json one JSON object a line on `out`, nothing for people except errors on `err`.
@@ -44,6 +46,11 @@ export class ConsoleWriter {
     else this.line(event.message);
   };
 
+  /** The figures of a step or an evaluation: every one of them for programs, none for people. */
+  readonly metrics = (record: object): void => {
+    if (this.json) this.writeJson({ type: 'metrics', ...record });
+  };
+
   /** A line for people. */
   line(text = ''): void {
     if (this.json) return;
@@ -55,6 +62,25 @@ export class ConsoleWriter {
   result(value: object, lines: readonly string[]): void {
     if (this.json) this.writeJson({ type: 'result', ...value });
     else for (const line of lines) this.line(line);
+  }
+
+  /** Something that happened: an object for programs, a line for people if there is one. */
+  event(value: object, line?: string): void {
+    if (this.json) this.writeJson(value);
+    else if (line !== undefined) this.line(line);
+  }
+
+  /**
+   * Lines on a terminal that whatever comes next takes the place of, cut to its width; ten times a second at most. Elsewhere
+   * nothing.
+   */
+  block(lines: () => readonly string[]): void {
+    if (!this.isTerminal || this.tooSoon(TERMINAL_INTERVAL_MS)) return;
+    this.closeLine();
+    const width = (this.out.columns ?? 80) - 1;
+    const shown = lines().map((line) => line.slice(0, width));
+    this.out.write(shown.join('\n'));
+    this.blockLines = shown.length;
   }
 
   /** One line a problem on standard error, an object each with --json. Returns the exit code. */
@@ -83,8 +109,7 @@ export class ConsoleWriter {
 
   private progress(event: ProgressEvent): void {
     const ended = event.total !== undefined && event.done >= event.total;
-    if (!ended && this.now() - this.lastProgressAt < this.interval) return;
-    this.lastProgressAt = this.now();
+    if (this.tooSoon(this.interval) && !ended) return;
     if (this.json) {
       this.writeJson(event);
       return;
@@ -103,9 +128,22 @@ export class ConsoleWriter {
     return this.isTerminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
   }
 
+  /** Whether something was shown less than so long ago; if not, something is shown now. */
+  private tooSoon(interval: number): boolean {
+    const now = this.now();
+    if (now - this.lastProgressAt < interval) return true;
+    this.lastProgressAt = now;
+    return false;
+  }
+
   private closeLine(): void {
     if (this.lineOpen) this.out.write('\n');
     this.lineOpen = false;
+    // Up to the block's first line, each line erased.
+    if (this.blockLines > 0) {
+      this.out.write(`\r\u001b[2K${'\u001b[1A\u001b[2K'.repeat(this.blockLines - 1)}`);
+    }
+    this.blockLines = 0;
   }
 
   private writeJson(value: object): void {

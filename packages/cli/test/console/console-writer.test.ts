@@ -56,6 +56,22 @@ describe('progress', () => {
     }
   });
 
+  it('in a block gives way to lines, and is cut to the terminal', () => {
+    const { writer, written, pass } = writerOn({ columns: 8 });
+    writer.block(() => ['run', 'a name that is long']);
+    writer.block(() => ['too soon']);
+    expect(written.out).toBe('run\na name ');
+    pass(100);
+    written.out = '';
+    writer.block(() => ['again']);
+    writer.line('done');
+    const erased = '\r\u001b[2K\u001b[1A\u001b[2K';
+    expect(written.out).toBe(`${erased}again\r\u001b[2Kdone\n`);
+    const plain = writerOn({});
+    plain.writer.block(() => ['run']);
+    expect(plain.written.out).toBe('');
+  });
+
   it('elsewhere is a plain line every five seconds, with --json an object every second', () => {
     const plain = writerOn({});
     const json = writerOn({ json: true });
@@ -70,6 +86,20 @@ describe('progress', () => {
     const objects = json.written.out.trim().split('\n');
     expect(objects).toHaveLength(20);
     expect(JSON.parse(objects[3]!)).toEqual(progress(4));
+  });
+});
+
+describe('figures for trackers', () => {
+  const record = (step: number) => ({ split: 'train', step, figures: { loss: 0.5 } });
+
+  it('are an object each with --json, however fast they come, and nothing for people', () => {
+    const [plain, json] = [writerOn({}), writerOn({ json: true })];
+    for (const { writer } of [plain, json]) for (const step of [1, 2, 3]) writer.metrics(record(step));
+    expect(plain.written.out).toBe('');
+    const objects = json.written.out.trim().split('\n');
+    expect(objects.map((line) => JSON.parse(line) as unknown)).toEqual(
+      [1, 2, 3].map((step) => ({ type: 'metrics', ...record(step) })),
+    );
   });
 });
 

@@ -54,9 +54,21 @@ async function figures(run: string): Promise<object[]> {
   const lines = (await readFile(join(run, 'metrics.jsonl'), 'utf8')).trim().split('\n');
   return lines.map((line) =>
     Object.fromEntries(
-      Object.entries(JSON.parse(line) as object).filter(([key]) => !/^(seconds|memory)\/|\/s$/.test(key)),
+      Object.entries(JSON.parse(line) as object).filter(
+        ([key]) => !/^time$|^(seconds|memory)\/|\/s$/.test(key),
+      ),
     ),
   );
+}
+
+/** Records in the one event file of a run. */
+async function eventRecords(run: string): Promise<number> {
+  const [name, ...others] = (await readdir(run)).filter((each) => each.startsWith('events.out.tfevents.'));
+  expect(others).toEqual([]);
+  const bytes = await readFile(join(run, name!));
+  let records = 0;
+  for (let at = 0; at < bytes.length; at += 16 + Number(bytes.readBigUInt64LE(at))) records++;
+  return records;
 }
 
 /**
@@ -93,18 +105,33 @@ describe('killed at random moments', () => {
     for (const out of ended) expect(await contents(out)).toEqual(await contents(cache));
   }, 300_000);
 
-  it(`train ends with the same figures, bit for bit (${KILLS} kills)`, async () => {
-    const whole = join(await freshFolder(), 'run');
-    const { code, seconds } = await sdpo(trainInto(whole));
-    expect(code).toBe(0);
-    const weights = (run: string) => readFile(join(run, 'final', 'model.safetensors'));
-    for (const broken of await killUntil(KILLS, trainInto, seconds, 22)) {
-      expect(await figures(broken)).toEqual(await figures(whole));
-      expect((await weights(broken)).equals(await weights(whole))).toBe(true);
-    }
-    // Negative control: another seed gives other losses.
-    const other = join(await freshFolder(), 'run');
-    await sdpo([...trainInto(other), 'seed=1']);
-    expect(await figures(other)).not.toEqual(await figures(whole));
+  it.each(['policy', 'initial'])(
+    `train ends with the same figures, bit for bit, selecting by the %s one (${KILLS} kills)`,
+    async (selectionFrom) => {
+      const command = (out: string) => [...trainInto(out), `selectionFrom=${selectionFrom}`];
+      const whole = join(await freshFolder(), 'run');
+      const { code, seconds } = await sdpo(command(whole));
+      expect(code).toBe(0);
+      const weights = (run: string) => readFile(join(run, 'final', 'model.safetensors'));
+      for (const broken of await killUntil(KILLS, command, seconds, 22)) {
+        expect(await figures(broken)).toEqual(await figures(whole));
+        expect((await weights(broken)).equals(await weights(whole))).toBe(true);
+        // For TensorBoard: the version, the settings, and every line once.
+        expect(await eventRecords(broken)).toBe(2 + (await figures(broken)).length);
+      }
+    },
+    300_000,
+  );
+
+  it('train ends with other figures under another seed or selection', async () => {
+    const [whole, seed, frozen] = [1, 2, 3].map(() => freshFolder());
+    const run = async (folder: Promise<string>, ...settings: string[]) => {
+      const out = join(await folder, 'run');
+      expect((await sdpo([...trainInto(out), ...settings])).code).toBe(0);
+      return figures(out);
+    };
+    const own = await run(whole!);
+    expect(await run(seed!, 'seed=1')).not.toEqual(own);
+    expect(await run(frozen!, 'selectionFrom=initial')).not.toEqual(own);
   }, 300_000);
 });

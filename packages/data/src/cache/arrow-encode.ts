@@ -20,17 +20,17 @@ import { sumLogps, type CacheRow } from './cache-row.js';
 export const RECORD_BATCH_ROWS = 32;
 
 /**
- * Largest record batch that is written or read: {@link RECORD_BATCH_ROWS} rows of 4 MiB, some 262,000 tokens in each
- * response, or a million in the prompt. A reader may have to hold a few of them.
+ * Largest record batch that is written or read: {@link RECORD_BATCH_ROWS} rows of 8 MiB, which are a million response tokens
+ * a row, two million of a prompt, or 8,000 response tokens with 128 likeliest ones each. A reader may hold two of them.
  */
-export const MAX_BATCH_BYTES = RECORD_BATCH_ROWS << 22;
+export const MAX_BATCH_BYTES = RECORD_BATCH_ROWS << 23;
 /** Of a record batch, beside its values, at most: metadata, offsets, what fills up buffers. */
 const OTHER_BATCH_BYTES = 1 << 16;
 
 const list = (name: string, item: Int32 | Float32) =>
   new Field(name, new List(new Field('element', item, false)), false);
 
-export const ARROW_SCHEMA = new Schema([
+const FIELDS = [
   new Field('pair_id', new Utf8(), false),
   new Field('source_row', new Int32(), false),
   list('prompt_ids', new Int32()),
@@ -40,9 +40,23 @@ export const ARROW_SCHEMA = new Schema([
   list('rejected_ref_logps', new Float32()),
   new Field('ref_chosen_logps', new Float64(), false),
   new Field('ref_rejected_logps', new Float64(), false),
+];
+
+const SCHEMA = new Schema(FIELDS);
+const SCHEMA_WITH_TOP = new Schema([
+  ...FIELDS,
+  list('chosen_ref_top_ids', new Int32()),
+  list('chosen_ref_top_logps', new Float32()),
+  list('rejected_ref_top_ids', new Int32()),
+  list('rejected_ref_top_logps', new Float32()),
 ]);
 
-/** The bytes of an Arrow file; equal rows give equal bytes. */
+/** The columns of a shard, without or with the reference's likeliest tokens. */
+export function arrowSchema(withTop: boolean): Schema {
+  return withTop ? SCHEMA_WITH_TOP : SCHEMA;
+}
+
+/** The bytes of an Arrow file; equal rows give equal bytes. All rows have `refTop`, or none has. */
 export function encodeArrowShard(rows: readonly CacheRow[]): Uint8Array {
   const batches = [];
   for (let begin = 0; begin < rows.length; begin += RECORD_BATCH_ROWS) {
@@ -66,13 +80,15 @@ export function refuseLargeBatches(rows: readonly CacheRow[], file: string): voi
       row: batch[0]!.sourceRow,
       found: `${formatByteSize(bytes)} in ${batch.length} rows from this one on`,
       expected: `at most ${formatByteSize(MAX_BATCH_BYTES)}`,
-      hint: 'score with a smaller --max-length',
+      hint: 'score with a smaller --max-length or --top-logprobs',
     });
   }
 }
 
-function bytesOf({ pairId, promptIds, chosenIds, rejectedIds }: CacheRow): number {
-  return Buffer.byteLength(pairId) + 4 * promptIds.length + 8 * (chosenIds.length + rejectedIds.length);
+function bytesOf({ pairId, promptIds, chosenIds, rejectedIds, refTop }: CacheRow): number {
+  const likeliest = refTop === undefined ? 0 : refTop.chosenIds.length + refTop.rejectedIds.length;
+  const pairs = chosenIds.length + rejectedIds.length + likeliest;
+  return Buffer.byteLength(pairId) + 4 * promptIds.length + 8 * pairs;
 }
 
 function recordBatch(rows: readonly CacheRow[]): RecordBatch {
@@ -94,8 +110,18 @@ function recordBatch(rows: readonly CacheRow[]): RecordBatch {
     doubles((row) => sumLogps(row.chosenRefLogps)),
     doubles((row) => sumLogps(row.rejectedRefLogps)),
   ];
-  const struct = makeData({ type: new Struct(ARROW_SCHEMA.fields), length, nullCount: 0, children });
-  return new RecordBatch(ARROW_SCHEMA, struct as never);
+  const withTop = rows[0]!.refTop !== undefined;
+  if (withTop) {
+    children.push(
+      ints((row) => row.refTop!.chosenIds),
+      floats((row) => row.refTop!.chosenLogps),
+      ints((row) => row.refTop!.rejectedIds),
+      floats((row) => row.refTop!.rejectedLogps),
+    );
+  }
+  const schema = arrowSchema(withTop);
+  const struct = makeData({ type: new Struct(schema.fields), length, nullCount: 0, children });
+  return new RecordBatch(schema, struct as never);
 }
 
 type Values = Int32Array | Float32Array | Uint8Array;

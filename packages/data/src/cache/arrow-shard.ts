@@ -5,7 +5,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { InputError, explainSystemError } from '@selective-dpo/foundation';
-import { ARROW_SCHEMA, MAX_BATCH_BYTES } from './arrow-encode.js';
+import { MAX_BATCH_BYTES, arrowSchema } from './arrow-encode.js';
 import {
   ARROW_MAGIC,
   ARROW_TRAILER_BYTES,
@@ -23,6 +23,8 @@ export interface ShardLayout {
   rows: number;
   /** Rows in a record batch; the last of a shard may have fewer. */
   recordBatchRows: number;
+  /** Likeliest tokens that the cache holds in the place of each. */
+  topLogprobs?: number | undefined;
 }
 
 /** Of a footer: what it takes for each record batch, and for everything else at most. */
@@ -59,7 +61,7 @@ export class ArrowShard {
         refuseOtherPlaces(footer.blocks, begin);
         return footer;
       });
-      refuseOtherColumns(columns, path);
+      refuseOtherColumns(columns, path, layout.topLogprobs !== undefined);
       if (blocks.length !== batches) {
         throw damagedCache(path, `${blocks.length} record batches`, String(batches));
       }
@@ -119,9 +121,9 @@ export class ArrowShard {
   }
 
   private recordBatch(index: number, bytes: Uint8Array<ArrayBuffer>): RecordBatch {
-    const { rows, recordBatchRows } = this.layout;
+    const { rows, recordBatchRows, topLogprobs } = this.layout;
     const expected = Math.min(recordBatchRows, rows - index * recordBatchRows);
-    return new RecordBatch(bytes, this.blocks[index]!, expected, this.path);
+    return new RecordBatch(bytes, this.blocks[index]!, expected, this.path, topLogprobs);
   }
 
   private registered<T>(work: () => Promise<T>): Promise<T> {
@@ -192,6 +194,7 @@ async function readInto(
 }
 
 function copyOf(row: CacheRow): CacheRow {
+  const { refTop } = row;
   return {
     pairId: row.pairId,
     sourceRow: row.sourceRow,
@@ -200,11 +203,19 @@ function copyOf(row: CacheRow): CacheRow {
     rejectedIds: row.rejectedIds.slice(),
     chosenRefLogps: row.chosenRefLogps.slice(),
     rejectedRefLogps: row.rejectedRefLogps.slice(),
+    ...(refTop && {
+      refTop: {
+        chosenIds: refTop.chosenIds.slice(),
+        chosenLogps: refTop.chosenLogps.slice(),
+        rejectedIds: refTop.rejectedIds.slice(),
+        rejectedLogps: refTop.rejectedLogps.slice(),
+      },
+    }),
   };
 }
 
 /** Sums alone cannot select tokens: trained on, they would give plain DPO without a word (METHOD.md, trap 1). */
-function refuseOtherColumns(columns: readonly ArrowColumn[], file: string): void {
+function refuseOtherColumns(columns: readonly ArrowColumn[], file: string, withTop: boolean): void {
   const names = columns.map(({ name }) => name);
   if (names.length > 0 && !(names.includes('chosen_ref_logps') && names.includes('rejected_ref_logps'))) {
     throw new InputError('cache-without-token-logps', 'the cache holds no log-prob of every token', {
@@ -217,7 +228,9 @@ function refuseOtherColumns(columns: readonly ArrowColumn[], file: string): void
     });
   }
   const found = columns.map(({ name, type }) => `${name} ${type}`).join(', ');
-  const expected = ARROW_SCHEMA.fields.map(({ name, type }) => `${name} ${String(type)}`).join(', ');
+  const expected = arrowSchema(withTop)
+    .fields.map(({ name, type }) => `${name} ${String(type)}`)
+    .join(', ');
   if (found !== expected) throw damagedCache(file, `columns ${found}`, `columns ${expected}`);
 }
 

@@ -4,6 +4,7 @@
  */
 import { InputError, InputErrors, canonicalJson, quoteValue } from '@selective-dpo/foundation';
 import { z } from 'zod';
+import { MAX_TOP_LOGPROBS } from './reference-top.js';
 
 /** Raised with every change of what the files hold. */
 export const CACHE_SCHEMA_VERSION = 1;
@@ -39,6 +40,8 @@ export const cacheInputsSchema = z.strictObject({
   /** Kind, engine, precision, versions, batch size: whatever may change a value's last bits. */
   scorer: z.record(z.string(), z.union([z.string(), z.number()])),
   rowsPerShard: z.int().min(1),
+  /** Likeliest tokens kept in the place of each response token; absent where none are: such caches stay what they were. */
+  topLogprobs: z.int().min(1).max(MAX_TOP_LOGPROBS).optional(),
 });
 
 export type CacheInputs = z.infer<typeof cacheInputsSchema>;

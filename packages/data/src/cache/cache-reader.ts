@@ -163,7 +163,8 @@ export class CacheReader {
 
   /** The file is read through for its digest, unless that was done and it is the same file still. */
   private async openShard(index: number): Promise<ArrowShard> {
-    const { recordBatchRows, shards } = this.manifest;
+    const { inputs, recordBatchRows, shards } = this.manifest;
+    const { topLogprobs } = inputs;
     const { rows, arrow } = shards[index]!;
     const path = await checkedPath(this.directory, arrow);
     const { handle, size } = await openRegularFile(path);
@@ -177,7 +178,7 @@ export class CacheReader {
       await handle.close().catch(() => undefined);
       throw error;
     }
-    return ArrowShard.open(handle, size, path, { rows, recordBatchRows });
+    return ArrowShard.open(handle, size, path, { rows, recordBatchRows, topLogprobs });
   }
 }
 

@@ -99,7 +99,7 @@ export class CacheWriter {
   async publishShard(rows: readonly CacheRow[]): Promise<void> {
     this.refuseOutOfTurn(rows.length);
     const stem = shardStem(this.shards.length);
-    for (const row of rows) checkCacheRow(row, join(this.directory, stem));
+    for (const row of rows) checkCacheRow(row, join(this.directory, stem), this.inputs.topLogprobs);
     refuseLargeBatches(rows, join(this.directory, stem));
     const parquet = await this.publishData(`${stem}.parquet`, await encodeParquetShard(rows));
     const arrow = await this.publishData(`${stem}.arrow`, encodeArrowShard(rows));

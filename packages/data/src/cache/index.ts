@@ -1,6 +1,13 @@
 export { CACHE_SCHEMA_VERSION, type CacheInputs } from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
-export { DROPPED_FILE, MANIFEST_FILE, type CacheManifest, type CacheShard } from './manifest.js';
+export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
+export {
+  DROPPED_FILE,
+  MANIFEST_FILE,
+  readManifest,
+  type CacheManifest,
+  type CacheShard,
+} from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
 export { templateInstantOf } from './template-instant.js';
@@ -8,3 +15,4 @@ export { epochOrder, splitRows } from './epoch-order.js';
 export { verifyCache, type CacheVerification } from './verify-cache.js';
 export { cacheInfo, type CacheInfo } from './cache-info.js';
 export { CACHE_COLUMNS } from './parquet-shard.js';
+export { ParquetTable, type ParquetColumn } from './parquet-table.js';

@@ -1,7 +1,7 @@
 /** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
-import parquet from 'parquetjs-lite';
 import { sumLogps, type CacheRow } from './cache-row.js';
 import { decodedRows } from './foreign-decoding.js';
+import { ParquetTable } from './parquet-table.js';
 
 const ids = { type: 'INT32', repeated: true, compression: 'SNAPPY' } as const;
 const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
@@ -18,33 +18,28 @@ const SCHEMA = {
   ref_rejected_logps: { type: 'DOUBLE', compression: 'SNAPPY' },
 } as const;
 
-/** Names of the columns, in order. */
+const TOP_SCHEMA = {
+  chosen_ref_top_ids: ids,
+  chosen_ref_top_logps: logps,
+  rejected_ref_top_ids: ids,
+  rejected_ref_top_logps: logps,
+} as const;
+
+/** Names of the columns that every cache has, in order. */
 export const CACHE_COLUMNS = Object.keys(SCHEMA);
+/** Names of those behind them in caches with the reference's likeliest tokens. */
+export const TOP_COLUMNS = Object.keys(TOP_SCHEMA);
 
-/** Rows in a row group. */
-const ROW_GROUP_ROWS = 1024;
-
-/**
- * The bytes of a Parquet file; equal rows give equal bytes. Made in memory, because the library does not wait for its
- * last writes and so loses their errors: the file itself is written by the caller.
- */
+/** The bytes of a Parquet file; equal rows give equal bytes. All rows have `refTop`, or none has. */
 export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  const sink = {
-    write(bytes: Uint8Array, done: () => void) {
-      pieces.push(bytes);
-      done();
-    },
-    end(done: () => void) {
-      done();
-    },
-  };
-  const writer = await parquet.ParquetWriter.openStream(new parquet.ParquetSchema(SCHEMA), sink, {
-    rowGroupSize: ROW_GROUP_ROWS,
+  const schema = rows[0]?.refTop === undefined ? SCHEMA : { ...SCHEMA, ...TOP_SCHEMA };
+  const table = await ParquetTable.open(schema, (bytes) => {
+    pieces.push(bytes);
   });
   for (const row of rows) {
     // Typed arrays must become plain arrays: the library cuts a Float32Array to one element without a word.
-    await writer.appendRow({
+    await table.append({
       pair_id: row.pairId,
       source_row: row.sourceRow,
       prompt_ids: Array.from(row.promptIds),
@@ -54,9 +49,15 @@ export async function encodeParquetShard(rows: readonly CacheRow[]): Promise<Uin
       rejected_ref_logps: Array.from(row.rejectedRefLogps),
       ref_chosen_logps: sumLogps(row.chosenRefLogps),
       ref_rejected_logps: sumLogps(row.rejectedRefLogps),
+      ...(row.refTop && {
+        chosen_ref_top_ids: Array.from(row.refTop.chosenIds),
+        chosen_ref_top_logps: Array.from(row.refTop.chosenLogps),
+        rejected_ref_top_ids: Array.from(row.refTop.rejectedIds),
+        rejected_ref_top_logps: Array.from(row.refTop.rejectedLogps),
+      }),
     });
   }
-  await writer.close();
+  await table.close();
   return Buffer.concat(pieces);
 }
 
@@ -71,15 +72,25 @@ export interface ParquetRow {
   rejected_ref_logps: number[];
   ref_chosen_logps: number;
   ref_rejected_logps: number;
+  chosen_ref_top_ids: number[];
+  chosen_ref_top_logps: number[];
+  rejected_ref_top_ids: number[];
+  rejected_ref_top_logps: number[];
 }
 
 /**
  * The rows of a shard, up to the first above `most`.
+ * @param withTop whether the cache holds the reference's likeliest tokens.
  * @throws InputError `cache-damaged` for what cannot be decoded.
  */
-export async function readParquetShard(path: string, most: number): Promise<Partial<ParquetRow>[]> {
+export async function readParquetShard(
+  path: string,
+  most: number,
+  withTop = false,
+): Promise<Partial<ParquetRow>[]> {
+  const columns = withTop ? [...CACHE_COLUMNS, ...TOP_COLUMNS] : CACHE_COLUMNS;
   const rows: Partial<ParquetRow>[] = [];
-  for await (const row of decodedRows(path, CACHE_COLUMNS)) {
+  for await (const row of decodedRows(path, columns)) {
     rows.push(row);
     if (rows.length > most) break;
   }

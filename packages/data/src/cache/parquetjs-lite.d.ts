@@ -3,6 +3,7 @@ declare module 'parquetjs-lite' {
   interface FieldDefinition {
     type: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE';
     repeated?: boolean;
+    optional?: boolean;
     compression?: 'UNCOMPRESSED' | 'GZIP' | 'SNAPPY';
   }
   /** Where the bytes go, in order; `done` is called when they were taken. */

@@ -2,10 +2,12 @@
  * One record batch of a shard as the bytes it was read as. Rows are taken out of it one by one: their lists are views of
  * those bytes, and each is checked when it is taken.
  */
-import { ARROW_SCHEMA } from './arrow-encode.js';
+import type { Schema } from 'apache-arrow';
+import { arrowSchema } from './arrow-encode.js';
 import { readRecordBatchLayout, type ArrowBlock, type RecordBatchLayout } from './arrow-metadata.js';
 import { MAX_ID_BYTES, checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 import { damagedCache } from './manifest.js';
+import type { ReferenceTop } from './reference-top.js';
 
 interface Lists<Kind> {
   offsets: Int32Array;
@@ -22,6 +24,7 @@ export class RecordBatch {
   private readonly rejectedRefLogps: Lists<Float32Array>;
   private readonly chosenSums: Float64Array;
   private readonly rejectedSums: Float64Array;
+  private readonly top: { [list in keyof ReferenceTop]: Lists<ReferenceTop[list]> } | undefined;
   /** All of {@link ids} as one text, '' until it is asked for. */
   private idText = '';
 
@@ -29,6 +32,7 @@ export class RecordBatch {
    * @param bytes the block, whole: metadata and body.
    * @param rows that it must have.
    * @param path named in errors.
+   * @param topLogprobs likeliest tokens that the cache holds in the place of each.
    * @throws InputError `cache-damaged`; other errors for bytes that are no record batch.
    */
   constructor(
@@ -36,13 +40,20 @@ export class RecordBatch {
     { metadataBytes, bodyBytes }: ArrowBlock,
     readonly rows: number,
     private readonly path: string,
+    private readonly topLogprobs?: number,
   ) {
     const { buffer, byteOffset } = bytes;
     const layout = readRecordBatchLayout(new DataView(buffer, byteOffset, metadataBytes), bodyBytes);
     if (layout.rows !== rows) {
       throw damagedCache(path, `${layout.rows} rows in a record batch`, String(rows));
     }
-    const columns = new ColumnReader(buffer, byteOffset + metadataBytes, layout, path);
+    const columns = new ColumnReader(
+      buffer,
+      byteOffset + metadataBytes,
+      layout,
+      path,
+      arrowSchema(topLogprobs !== undefined),
+    );
     this.ids = columns.texts();
     this.sourceRows = columns.values(Int32Array);
     this.promptIds = columns.lists(Int32Array);
@@ -52,6 +63,13 @@ export class RecordBatch {
     this.rejectedRefLogps = columns.lists(Float32Array);
     this.chosenSums = columns.values(Float64Array);
     this.rejectedSums = columns.values(Float64Array);
+    if (topLogprobs === undefined) return;
+    this.top = {
+      chosenIds: columns.lists(Int32Array),
+      chosenLogps: columns.lists(Float32Array),
+      rejectedIds: columns.lists(Int32Array),
+      rejectedLogps: columns.lists(Float32Array),
+    };
   }
 
   /**
@@ -68,7 +86,15 @@ export class RecordBatch {
       chosenRefLogps: this.list('chosen_ref_logps', this.chosenRefLogps, index),
       rejectedRefLogps: this.list('rejected_ref_logps', this.rejectedRefLogps, index),
     };
-    checkCacheRow(row, this.path);
+    if (this.top !== undefined) {
+      row.refTop = {
+        chosenIds: this.list('chosen_ref_top_ids', this.top.chosenIds, index),
+        chosenLogps: this.list('chosen_ref_top_logps', this.top.chosenLogps, index),
+        rejectedIds: this.list('rejected_ref_top_ids', this.top.rejectedIds, index),
+        rejectedLogps: this.list('rejected_ref_top_logps', this.top.rejectedLogps, index),
+      };
+    }
+    checkCacheRow(row, this.path, this.topLogprobs);
     this.compareSum('ref_chosen_logps', this.chosenSums[index]!, row, row.chosenRefLogps);
     this.compareSum('ref_rejected_logps', this.rejectedSums[index]!, row, row.rejectedRefLogps);
     return row;
@@ -114,7 +140,7 @@ interface NumbersKind<Kind extends Numbers> {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-/** Takes the columns of {@link ARROW_SCHEMA} in their order; every one of them has a value in every row. */
+/** Takes the columns of a schema in their order; every one of them has a value in every row. */
 class ColumnReader {
   private node = 0;
   private buffer = 0;
@@ -126,6 +152,7 @@ class ColumnReader {
     private readonly bodyBegin: number,
     private readonly layout: RecordBatchLayout,
     private readonly path: string,
+    private readonly schema: Schema,
   ) {}
 
   values<Kind extends Numbers>(kind: NumbersKind<Kind>): Kind {
@@ -152,7 +179,7 @@ class ColumnReader {
   }
 
   private nextColumn(): void {
-    this.name = ARROW_SCHEMA.fields[this.column++]!.name;
+    this.name = this.schema.fields[this.column++]!.name;
     const length = this.nextLength();
     if (length !== this.layout.rows) this.refuse(`${length} values`, String(this.layout.rows));
   }

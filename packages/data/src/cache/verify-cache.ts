@@ -50,7 +50,7 @@ export async function verifyCache(
     listener?.(meter.advance(0));
   }
   for (const shard of manifest.shards) {
-    await verifyShard(directory, shard, manifest.recordBatchRows);
+    await verifyShard(directory, shard, manifest);
     listener?.(meter.advance(1));
   }
   const { rows, responseTokens, shards } = manifest;
@@ -85,10 +85,14 @@ function foldersOf(name: string): string[] {
   return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('/'));
 }
 
-async function verifyShard(directory: string, shard: CacheShard, recordBatchRows: number): Promise<void> {
+async function verifyShard(
+  directory: string,
+  shard: CacheShard,
+  { inputs: { topLogprobs }, recordBatchRows }: CacheManifest,
+): Promise<void> {
   const parquetPath = await checkedPath(directory, shard.parquet);
   const arrowPath = await checkedPath(directory, shard.arrow);
-  const parquet = await readParquetShard(parquetPath, shard.rows);
+  const parquet = await readParquetShard(parquetPath, shard.rows, topLogprobs !== undefined);
   if (parquet.length !== shard.rows)
     throw damagedCache(
       parquetPath,
@@ -96,7 +100,8 @@ async function verifyShard(directory: string, shard: CacheShard, recordBatchRows
       `${shard.rows} rows`,
     );
   const { handle, size } = await openRegularFile(arrowPath);
-  const arrow = await ArrowShard.open(handle, size, arrowPath, { rows: shard.rows, recordBatchRows });
+  const layout = { rows: shard.rows, recordBatchRows, topLogprobs };
+  const arrow = await ArrowShard.open(handle, size, arrowPath, layout);
   try {
     let tokens = 0;
     for (let at = 0; at < shard.rows; at += recordBatchRows) {
@@ -125,6 +130,14 @@ function compareRows(arrow: CacheRow, parquet: Partial<ParquetRow>, file: string
     ['ref_chosen_logps', [sumLogps(arrow.chosenRefLogps)], [parquet.ref_chosen_logps]],
     ['ref_rejected_logps', [sumLogps(arrow.rejectedRefLogps)], [parquet.ref_rejected_logps]],
   ];
+  if (arrow.refTop !== undefined) {
+    lists.push(
+      ['chosen_ref_top_ids', arrow.refTop.chosenIds, parquet.chosen_ref_top_ids],
+      ['chosen_ref_top_logps', arrow.refTop.chosenLogps, parquet.chosen_ref_top_logps],
+      ['rejected_ref_top_ids', arrow.refTop.rejectedIds, parquet.rejected_ref_top_ids],
+      ['rejected_ref_top_logps', arrow.refTop.rejectedLogps, parquet.rejected_ref_top_logps],
+    );
+  }
   const differs = lists.find(([, a, b]) => !equalLists(a, b));
   if (differs === undefined && arrow.pairId === parquet.pair_id) return;
   throw damagedCache(

@@ -27,6 +27,11 @@ function renderTurn({ role, content }: Message, index: number): string {
   throw new UnreadableRow(`the plain-text rendering has no form for the role "${role}"`);
 }
 
+/** Turns as {@link renderDialogue} writes them, then the mark that opens the answer. @throws UnreadableRow likewise. */
+export function renderOpenDialogue(messages: readonly Message[]): string {
+  return renderDialogue(messages) + ASSISTANT_MARK;
+}
+
 /**
  * Both whole dialogues as text, split after the "\n\nAssistant:" that opens the response: the prompt ends in that
  * mark, each response begins with the space after it. Responses must begin with an assistant turn.
@@ -36,7 +41,7 @@ export function renderPreference(conversation: PreferenceConversation): Preferen
   const respond = (messages: readonly Message[]): string =>
     renderDialogue(messages).slice(ASSISTANT_MARK.length);
   return {
-    prompt: renderDialogue(conversation.prompt) + ASSISTANT_MARK,
+    prompt: renderOpenDialogue(conversation.prompt),
     chosen: respond(conversation.chosen),
     rejected: respond(conversation.rejected),
   };

@@ -285,8 +285,8 @@ describe('record batches of very unlike sizes', () => {
     const content = encodeArrowShard(sampleRows(20, 12));
     const path = join(folder, 'large.arrow');
     for (const [bodyBytes, outcome] of [
-      [100 << 20, 'read'],
-      [128 << 20, 'cache-damaged'],
+      [200 << 20, 'read'],
+      [256 << 20, 'cache-damaged'],
     ] as const) {
       const size = await writeWithBody(path, content, bodyBytes);
       const found = await ArrowShard.open(await open(path), size, path, {
@@ -300,8 +300,13 @@ describe('record batches of very unlike sizes', () => {
     }
     const [row] = sampleRows(1, 13);
     const long = (tokens: number) => ({ ...row!, promptIds: new Int32Array(tokens) });
-    expect(() => refuseLargeBatches(Array<CacheRow>(32).fill(long(1_000_000)), 'shard')).not.toThrow();
-    expect(() => refuseLargeBatches(Array<CacheRow>(33).fill(long(1_100_000)), 'shard')).toThrow(InputError);
+    expect(() => refuseLargeBatches(Array<CacheRow>(32).fill(long(2_000_000)), 'shard')).not.toThrow();
+    expect(() => refuseLargeBatches(Array<CacheRow>(33).fill(long(2_100_000)), 'shard')).toThrow(InputError);
+    const top = { chosenIds: new Int32Array(1_100_000), chosenLogps: new Float32Array(1_100_000) };
+    const refTop = { ...top, rejectedIds: new Int32Array(1), rejectedLogps: new Float32Array(1) };
+    expect(() => refuseLargeBatches(Array<CacheRow>(32).fill({ ...row!, refTop }), 'shard')).toThrow(
+      InputError,
+    );
   });
 });
 

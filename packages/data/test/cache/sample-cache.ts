@@ -46,9 +46,37 @@ export function sampleRows(count: number, seed = 1, longest = 30): CacheRow[] {
   });
 }
 
+/** The rows with `n` likeliest tokens in the place of each: log-probs that descend from one below 0. */
+export function withTop(rows: readonly CacheRow[], n: number): CacheRow[] {
+  const random = new SeededRandom(7);
+  const lists = (tokens: number) => {
+    const [ids, logps] = [new Int32Array(tokens * n), new Float32Array(tokens * n)];
+    for (let i = 0; i < ids.length; i++) {
+      ids[i] = 100 * (i % n) + random.below(100);
+      logps[i] = (i % n === 0 ? -Math.log(n) : logps[i - 1]!) - random.next();
+    }
+    return { ids, logps };
+  };
+  return rows.map((row) => {
+    const [chosen, rejected] = [lists(row.chosenIds.length), lists(row.rejectedIds.length)];
+    const refTop = {
+      chosenIds: chosen.ids,
+      chosenLogps: chosen.logps,
+      rejectedIds: rejected.ids,
+      rejectedLogps: rejected.logps,
+    };
+    return { ...row, refTop };
+  });
+}
+
 /** Writes (or goes on writing) a cache of `rows`, 40 to a shard. */
-export async function writeCache(directory: string, rows: CacheRow[], shards = Infinity): Promise<void> {
-  const writer = await CacheWriter.open(directory, sampleInputs());
+export async function writeCache(
+  directory: string,
+  rows: CacheRow[],
+  shards = Infinity,
+  change: Partial<CacheInputs> = {},
+): Promise<void> {
+  const writer = await CacheWriter.open(directory, sampleInputs(change));
   try {
     if (writer.complete !== undefined) return;
     let published = writer.resumeFrom.shards;

@@ -78,11 +78,17 @@ export class BackwardPass {
     }
   }
 
-  /** Log-probs of all targets: [M]. */
+  /** Log-probs of all targets, [M], and behind them those of the candidates. */
   async head(): Promise<Float32Array> {
     const x = this.x!;
     const { logps, logSumExp } = scope(() =>
-      headLogps(this.model.finalNorm(x), this.model.headWeight, this.batch.targetIds, this.options.logitRows),
+      headLogps(
+        this.model.finalNorm(x),
+        this.model.headWeight,
+        this.batch.targetIds,
+        this.options.logitRows,
+        this.batch.candidates,
+      ),
     );
     this.logSumExp = logSumExp;
     const values = (await logps.data()) as Float32Array;
@@ -133,6 +139,7 @@ export class BackwardPass {
         this.logSumExp!,
         coefficients,
         this.options.logitRows,
+        batch.candidates,
       );
       if (head === undefined) return null;
       const rows = tf.gather(this.x!, ids(head.rows));

@@ -8,13 +8,9 @@ import { checkTensors, openWeights, readModelConfig, type ModelConfig } from '..
 import { BackwardPass, disposeGradients, type Gradients, type PassOptions } from './backward-pass.js';
 import { decoderLayerOutput, type LayerContext } from './decoder-layer.js';
 import { headLogps } from './head-logps.js';
-import {
-  packBatch,
-  joinByResponse,
-  splitByResponse,
-  type PackedBatch,
-  type SharedPromptSequence,
-} from './packed-batch.js';
+import { headMostLikely, type MostLikely } from './most-likely.js';
+import { packBatch, type PackedBatch, type SharedPromptSequence } from './packed-batch.js';
+import { joinByResponse, splitByResponse } from './response-lists.js';
 import { loadParameters, parameterSpecs, type ParameterSet } from './parameters.js';
 import { rmsNorm } from './rms-norm.js';
 import { rotaryFrequencies, rotaryTables } from './rotary-embedding.js';
@@ -67,7 +63,8 @@ export class CausalLM {
   }
 
   /**
-   * Log-prob of every response token given what precedes it, in nats: [sequence][response][token], float32.
+   * Log-prob of every response token given what precedes it, in nats: [sequence][response][token], float32; those of its
+   * candidates follow, where a response has any.
    * No gradients; nothing stays on the engine.
    */
   async logps(
@@ -75,36 +72,80 @@ export class CausalLM {
     { logitRows }: Pick<PassOptions, 'logitRows'> = {},
   ): Promise<Float32Array[][]> {
     if (sequences.length === 0) return [];
-    const batch = packBatch(sequences);
-    const context = this.layerContext(batch);
-    try {
-      const logps = tf.tidy(() => {
-        const headRows = ids(batch.headRows);
-        let x = this.embed(batch);
-        for (let i = 0; i < this.config.numHiddenLayers; i++) {
-          const before = x;
-          x = decoderLayerOutput(
-            before,
-            this.parameters.layer(i),
-            context,
-            this.isLast(i) ? headRows : undefined,
-          );
-          before.dispose();
-        }
-        return headLogps(this.finalNorm(x), this.headWeight, batch.targetIds, logitRows).logps;
-      });
+    return this.withoutGradients(sequences, async (batch, hidden) => {
+      const logps = tf.tidy(
+        () => headLogps(hidden(), this.headWeight, batch.targetIds, logitRows, batch.candidates).logps,
+      );
       const values = (await logps.data()) as Float32Array;
       logps.dispose();
       return splitByResponse(batch, values);
+    });
+  }
+
+  /**
+   * As {@link logps}, and of every response token's place the `n` most likely tokens, the likeliest first: [token · n] a
+   * response. No response has candidates.
+   */
+  async mostLikely(
+    sequences: readonly SharedPromptSequence[],
+    n: number,
+    { logitRows }: Pick<PassOptions, 'logitRows'> = {},
+  ): Promise<{ logps: Float32Array[][]; top: MostLikely[][] }> {
+    if (sequences.length === 0) return { logps: [], top: [] };
+    return this.withoutGradients(sequences, async (batch, hidden) => {
+      const x = hidden();
+      try {
+        const { logps, top } = await headMostLikely(x, this.headWeight, batch.targetIds, n, logitRows);
+        const lists: MostLikely[][] = sequences.map(() => []);
+        for (const { sequence, response, start, length } of batch.spans) {
+          const [begin, end] = [start * n, (start + length) * n];
+          lists[sequence]![response] = {
+            ids: top.ids.slice(begin, end),
+            logps: top.logps.slice(begin, end),
+          };
+        }
+        return { logps: splitByResponse(batch, logps), top: lists };
+      } finally {
+        x.dispose();
+      }
+    });
+  }
+
+  /** @param use is given what computes the normed hidden states of the targets, [M, D], which are then its own. */
+  private async withoutGradients<Result>(
+    sequences: readonly SharedPromptSequence[],
+    use: (batch: PackedBatch, hidden: () => tf.Tensor2D) => Promise<Result>,
+  ): Promise<Result> {
+    const batch = packBatch(sequences);
+    const context = this.layerContext(batch);
+    try {
+      return await use(batch, () => tf.tidy(() => this.finalNorm(this.throughLayers(batch, context))));
     } finally {
       disposeContext(context);
     }
   }
 
+  /** [M, D] what the last layer gives for the targets. Run inside tf.tidy. */
+  private throughLayers(batch: PackedBatch, context: LayerContext): tf.Tensor2D {
+    const headRows = ids(batch.headRows);
+    let x = this.embed(batch);
+    for (let i = 0; i < this.config.numHiddenLayers; i++) {
+      const before = x;
+      x = decoderLayerOutput(
+        before,
+        this.parameters.layer(i),
+        context,
+        this.isLast(i) ? headRows : undefined,
+      );
+      before.dispose();
+    }
+    return x;
+  }
+
   /**
    * One forward and one backward pass.
    * @param lossGradient receives the log-probs [sequence][response][token] and returns ∂loss/∂logp in the same
-   *   layout; tokens with 0 cost nothing in the head's backward pass. When all are 0 there are no gradients.
+   *   layout, candidates included; tokens with 0 cost nothing in the head's backward pass. When all are 0 there are no gradients.
    * @returns gradients: `options.gradients` where that was given.
    */
   async forwardBackward(

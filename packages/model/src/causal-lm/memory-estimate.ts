@@ -43,13 +43,17 @@ export function parameterCount(config: ModelConfig): number {
   return parameterSpecs(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-/** Bytes of training in float32 on the current engine with AdamW, beside the process itself. */
-export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDemand {
+/**
+ * Bytes of training in float32 on the current engine with AdamW, beside the process itself.
+ * @param candidates whether positions have candidates, whose gradients take logits of their own.
+ */
+export function trainingMemory(config: ModelConfig, size: PassSize, candidates = false): MemoryDemand {
   const parameters = parameterCount(config);
   const { hiddenSize: d, vocabSize, numHiddenLayers } = config;
   const layer = keptByLayer(config, size);
   const kept = size.activations === 'keep' ? layer * numHiddenLayers : d * numHiddenLayers + layer;
-  const logits = size.logitRows * vocabSize * (hasFused('SdpoTokenLogps') ? 2 : 4);
+  const copies = (hasFused('SdpoTokenLogps') ? 2 : 4) + (candidates ? 2 : 0);
+  const logits = size.logitRows * vocabSize * copies;
   // Beside the gradient by the head that stays: this pass's and a chunk's of it; where sums are not made in place, a third.
   const sums = (hasInPlaceSums() ? 2 : 3) * vocabSize * d;
   // A layer's own gradients stand beside the sums that they are added to.
@@ -58,9 +62,17 @@ export function trainingMemory(config: ModelConfig, size: PassSize): MemoryDeman
   return demand(4 * parameters, size.tokens * kept, Math.max(logits + sums, layerWork, sums));
 }
 
-/** Bytes of log-probs alone on the current engine, beside the process itself. */
-export function scoringMemory(config: ModelConfig, size: Omit<PassSize, 'activations'>): MemoryDemand {
-  const logits = size.logitRows * config.vocabSize * (hasFused('SdpoTokenLogps') ? 1 : 3);
+/**
+ * Bytes of log-probs alone on the current engine, beside the process itself.
+ * @param mostLikely whether logits are read from the engine for the most likely tokens.
+ */
+export function scoringMemory(
+  config: ModelConfig,
+  size: Omit<PassSize, 'activations'>,
+  mostLikely = false,
+): MemoryDemand {
+  const copies = (hasFused('SdpoTokenLogps') ? 1 : 3) + (mostLikely ? 1 : 0);
+  const logits = size.logitRows * config.vocabSize * copies;
   const layerWork = size.tokens * (keptByLayer(config, size) + 2 * config.hiddenSize);
   return demand(parameterCount(config), 0, Math.max(logits, layerWork));
 }

@@ -8,12 +8,18 @@
  * Exact: a token's inputs and the keys it may see are those of the plain sequence prompt + response.
  */
 import type { TokenIds } from '@selective-dpo/foundation';
+import { layCandidates, type Candidates } from './candidates.js';
 import { cutIntoSegments, type AttentionSegment, type TileLimits } from './attention-tiles.js';
 
 /** A prompt of at least one token and its responses of at least one token each. */
 export interface SharedPromptSequence {
   prompt: TokenIds;
   responses: readonly TokenIds[];
+  /**
+   * For each response that has any, further next tokens whose log-probs are asked for: [T · n], n at each of its T positions.
+   * Wherever lists have a place for each token of such a response, those of its candidates follow: T + T · n in all.
+   */
+  candidates?: readonly (TokenIds | undefined)[];
 }
 
 /** Sequences whose attention is computed together, padded to the longest of them. */
@@ -43,6 +49,8 @@ export interface ResponseSpan {
   /** First place in `targetIds`. */
   start: number;
   length: number;
+  /** Where its candidates stand among those of the batch. */
+  candidates?: { start: number; length: number };
 }
 
 export interface PackedBatch {
@@ -66,6 +74,7 @@ export interface PackedBatch {
   /** [M] the response tokens to be predicted; filled up with token 0. */
   targetIds: Int32Array;
   spans: ResponseSpan[];
+  candidates?: Candidates | undefined;
   sequences: number;
 }
 
@@ -142,6 +151,7 @@ export function packBatch(
     target = layTokens(batch, sequences[index]!, index, row, target);
     row += lengths[index]!;
   }
+  batch.candidates = layCandidates(batch.spans, sequences);
   return batch;
 }
 
@@ -294,33 +304,6 @@ function openMask(mask: Float32Array, length: number, { prompt, responses }: Sha
   }
   // Padding sees itself, so that its softmax is finite; nothing ever reads it.
   for (let t = begin; t < length; t++) mask[t * length + t] = 0;
-}
-
-/** Cuts a flat [M] list of per-target values into [sequence][response] lists, in the caller's order. */
-export function splitByResponse(batch: PackedBatch, values: Float32Array): Float32Array[][] {
-  const result: Float32Array[][] = Array.from({ length: batch.sequences }, () => []);
-  for (const { sequence, response, start, length } of batch.spans) {
-    result[sequence]![response] = values.slice(start, start + length);
-  }
-  return result;
-}
-
-/** The inverse of {@link splitByResponse}. @throws RangeError when a list has another length. */
-export function joinByResponse(
-  batch: PackedBatch,
-  values: readonly (readonly Float32Array[])[],
-): Float32Array {
-  const flat = new Float32Array(batch.targetIds.length);
-  for (const { sequence, response, start, length } of batch.spans) {
-    const own = values[sequence]?.[response];
-    if (own?.length !== length) {
-      throw new RangeError(
-        `sequence ${sequence} response ${response}: ${own?.length} values for ${length} tokens`,
-      );
-    }
-    flat.set(own, start);
-  }
-  return flat;
 }
 
 /**

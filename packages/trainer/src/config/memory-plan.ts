@@ -2,11 +2,18 @@
  * From a limit on memory to how a step is computed. Values do not depend on it beyond float32 rounding, time does: the first
  * plan that fits is the fastest of those that do.
  */
-import { InputError, formatByteSize, parseMemoryLimit } from '@selective-dpo/foundation';
+import {
+  InputError,
+  NO_LIMIT,
+  formatByteSize,
+  parseMemoryLimit,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import type { CacheReader } from '@selective-dpo/data';
 import {
   headChunkRows,
   memoryRoom,
+  readModelConfig,
   trainingMemory,
   type ActivationPolicy,
   type EngineMemory,
@@ -30,7 +37,10 @@ const FEW_LOGIT_ROWS = 64;
 /** Tokens below which cutting a batch further costs more time than computing activations anew. */
 const LEAST_TOKENS_KEPT = 512;
 
-type Settings = Pick<TrainingConfig, 'memoryLimit' | 'activations' | 'microBatchTokens' | 'batchSize'>;
+type Settings = Pick<
+  TrainingConfig,
+  'memoryLimit' | 'activations' | 'microBatchTokens' | 'batchSize' | 'loss'
+>;
 
 /**
  * The fastest way to compute a step within `config.memoryLimit`; what the configuration says where there is none.
@@ -48,7 +58,7 @@ export function planMemory(
   const room = memoryRoom(limit, engine);
   let least: { size: PassSize; demand: MemoryDemand } | undefined;
   for (const size of passSizes(config, model, longest)) {
-    const demand = trainingMemory(model, size);
+    const demand = trainingMemory(model, size, config.loss === 'distillation');
     if (demand.total <= room.bytes) return planOf(config, size, engine.processBytes + demand.total);
     if (least === undefined || demand.total < least.demand.total) least = { size, demand };
   }
@@ -89,6 +99,24 @@ function planOf(
   expected: number,
 ): MemoryPlan {
   return { pairs: config.batchSize, tokens, activations, logitRows, expected };
+}
+
+/** How steps are computed: as configured, or as the memory limit allows. @throws InputError as {@link planMemory}. */
+export async function microBatching(
+  {
+    config,
+    policyDirectory,
+    listener,
+  }: { config: TrainingConfig; policyDirectory: string; listener?: ProgressListener },
+  cache: CacheReader,
+  engine: EngineMemory,
+): Promise<MicroBatching> {
+  const { batchSize: pairs, microBatchTokens: tokens, activations, memoryLimit } = config;
+  if (memoryLimit === NO_LIMIT) return { pairs, tokens, activations };
+  const model = await readModelConfig(policyDirectory);
+  const plan = planMemory(config, model, engine, await longestPair(cache))!;
+  listener?.({ type: 'notice', code: 'memory-plan', message: describePlan(plan, memoryLimit) });
+  return plan;
 }
 
 /** One line on what was chosen. */

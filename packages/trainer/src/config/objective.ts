@@ -26,6 +26,7 @@ export function objectiveOfStep(
       labelSmoothing: config.labelSmoothing,
       rpoAlpha: config.rpoAlpha,
       lengthNormalization: config.lengthNormalization,
+      distillation: { topN: config.distillationTopN, rest: config.distillationRest },
     },
     endsSentence,
     seed: mixSeeds(config.seed, step),

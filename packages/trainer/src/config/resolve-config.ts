@@ -5,6 +5,7 @@
 import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
 import type { z } from 'zod';
 import { entriesOfFile, scalarOf, type Entry } from './config-yaml.js';
+import { combinationErrors } from './combinations.js';
 import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
 
 /** No known key is nearly as long. */
@@ -13,7 +14,8 @@ const MAX_NEAR_KEY = 64;
 /**
  * Resolves a configuration: defaults, then the file, then the words, later ones winning.
  * @param overrides words of the form `key=value`; values are read as YAML scalars.
- * @throws InputErrors naming every unknown key (with the nearest known one) and every value out of its limits.
+ * @throws InputErrors naming every unknown key (with the nearest known one), every value out of its limits, and else every
+ *   setting that has no meaning beside the others.
  */
 export async function resolveTrainingConfig(
   file: string | undefined,
@@ -24,11 +26,36 @@ export async function resolveTrainingConfig(
     ...(file === undefined ? [] : await entriesOfFile(file, problems)),
     ...entriesOfWords(overrides, problems),
   ];
+  const config = resolveEntries(entries, problems);
+  if (problems.length > 0 || config === undefined) throw new InputErrors(problems);
+  return config;
+}
+
+/**
+ * Resolves settings that were read already: defaults, then the entries, later ones winning.
+ * @param problems what is wrong is added here: every unknown key, every value out of its limits, and else every setting that
+ *   has no meaning beside the others.
+ * @returns undefined where a value is out of its limits.
+ */
+export function resolveEntries(
+  entries: readonly Entry[],
+  problems: InputError[],
+): TrainingConfig | undefined {
   const last = new Map(entries.map((entry) => [entry.key, entry]));
+  const config = valuesOf(last, problems);
+  if (config !== undefined) problems.push(...combinationErrors(config, (key) => placeOf(last.get(key))));
+  return config;
+}
+
+/** Checks one setting by itself, whatever else will be set. @param problems what is wrong with it is added here. */
+export function checkSetting(entry: Entry, problems: InputError[]): void {
+  valuesOf(new Map([[entry.key, entry]]), problems);
+}
+
+function valuesOf(last: ReadonlyMap<string, Entry>, problems: InputError[]): TrainingConfig | undefined {
   const known = [...last.values()].filter((entry) => isKnown(entry, problems));
-  const result = trainingConfigSchema.safeParse(
-    Object.fromEntries(known.map(({ key, value }) => [key, value])),
-  );
+  const values = Object.fromEntries(known.map(({ key, value }) => [key, value]));
+  const result = trainingConfigSchema.safeParse({ ...defaultsOfLoss(values), ...values });
   for (const issue of result.error?.issues ?? []) {
     const entry = last.get(String(issue.path[0]));
     problems.push(
@@ -39,8 +66,13 @@ export async function resolveTrainingConfig(
       }),
     );
   }
-  if (problems.length > 0 || result.data === undefined) throw new InputErrors(problems);
   return result.data;
+}
+
+/** Losses of the chosen response alone are baselines on all of its tokens, unless a selection is asked for. */
+function defaultsOfLoss({ loss, selection, keep }: Record<string, unknown>): Partial<TrainingConfig> {
+  const onAllTokens = (loss === 'sft' || loss === 'distillation') && (selection ?? keep) === undefined;
+  return onAllTokens ? { selection: 'all' } : {};
 }
 
 function isKnown(entry: Entry, problems: InputError[]): boolean {
@@ -89,7 +121,8 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
   });
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+/** What a schema expected where it found a problem, for messages. */
+export function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`;

@@ -2,7 +2,8 @@
 import { MEMORY_LIMIT_EXPECTED, NO_LIMIT, parseMemoryLimit } from '@selective-dpo/foundation';
 import { z } from 'zod';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
-import { LOSS_TYPES } from '../loss/preference-loss.js';
+import { DISTILLATION_RESTS } from '../loss/distillation-loss.js';
+import { LOSS_TYPES } from '../loss/pair-loss.js';
 import { LR_SCHEDULES } from '../optimisation/learning-rate.js';
 import { SELECTION_RULES } from '../selection/select-tokens.js';
 
@@ -10,15 +11,32 @@ const count = (least: number) => z.number().int().min(least);
 
 export const trainingConfigSchema = z.strictObject({
   keep: z.number().gt(0).lte(1).default(0.4).describe('share of response tokens to optimise; 1 is plain DPO'),
-  selection: z.enum(SELECTION_RULES).default('quantile').describe('rule that selects the tokens'),
+  selection: z
+    .enum(SELECTION_RULES)
+    .default('quantile')
+    .describe('rule that selects the tokens; default all with loss=sft and loss=distillation'),
+  selectionFrom: z
+    .enum(['policy', 'initial'])
+    .default('policy')
+    .describe('select by the policy as it is, or once by the initial one (frozen, as SePO)'),
   spanUnit: z.enum(['window', 'sentence']).default('window').describe('selection=span: what to average over'),
   spanWindow: count(1)
     .refine((n) => n % 2 === 1, 'an odd number')
     .default(5)
     .describe('selection=span: window width in tokens'),
   beta: z.number().gt(0).default(0.1).describe('strength of the pull towards the reference'),
-  loss: z.enum(LOSS_TYPES).default('sigmoid').describe('sigmoid (DPO) or ipo'),
+  loss: z
+    .enum(LOSS_TYPES)
+    .default('sigmoid')
+    .describe('sigmoid (DPO), ipo; on chosen alone sft or distillation'),
   labelSmoothing: z.number().gte(0).lt(0.5).default(0).describe('cDPO: assumed share of flipped preferences'),
+  distillationTopN: count(0)
+    .default(0)
+    .describe('loss=distillation: likeliest tokens to learn from; 0 takes all in the cache'),
+  distillationRest: z
+    .enum(DISTILLATION_RESTS)
+    .default('bucket')
+    .describe('loss=distillation: what becomes of all other tokens'),
   rpoAlpha: z.number().gte(0).default(0).describe('weight of the NLL term on chosen responses'),
   lengthNormalization: z
     .boolean()
@@ -64,6 +82,7 @@ export const trainingConfigSchema = z.strictObject({
     .describe(
       'memory the process may take, e.g. 16GiB; then activations and microBatchTokens are the fastest that fit',
     ),
+  tensorboard: z.boolean().default(true).describe('write TensorBoard event files beside metrics.jsonl'),
   engine: z.enum(ENGINE_CHOICES).default('auto').describe('kernels'),
   precision: z.enum(['fp32', 'bf16-matmul']).default('fp32').describe('precision of matrix products'),
 });

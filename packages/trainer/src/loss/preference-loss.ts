@@ -11,11 +11,10 @@
  */
 import type { PairLogps } from '../selection/alignment-score.js';
 
-export const LOSS_TYPES = ['sigmoid', 'ipo'] as const;
-export type LossType = (typeof LOSS_TYPES)[number];
+export const PREFERENCE_LOSS_TYPES = ['sigmoid', 'ipo'] as const;
 
 export interface LossOptions {
-  type: LossType;
+  type: (typeof PREFERENCE_LOSS_TYPES)[number];
   /** β > 0: strength of the pull towards the reference. */
   beta: number;
   /** ε in [0, 0.5): assumed share of flipped preferences. */
@@ -35,19 +34,29 @@ export interface PairMask {
 export interface PairLoss {
   /** In nats. */
   loss: number;
-  /** m, in nats (averaged for IPO and under length normalisation). */
-  margin: number;
   /** [C] ∂loss/∂lp_policy of each chosen token; exactly 0 where no term reads it. */
   chosenGradient: Float32Array;
   /** [R] ∂loss/∂lp_policy of each rejected token; exactly 0 where no term reads it. */
   rejectedGradient: Float32Array;
+  /** [C · n] ∂loss/∂lp_policy of the reference's likeliest tokens, under distillation. */
+  candidateGradient?: Float32Array;
+}
+
+export interface PreferenceLoss extends PairLoss {
+  /** m, in nats (averaged for IPO and under length normalisation). */
+  margin: number;
 }
 
 /**
  * Loss of one pair and its gradients. Logps: chosen [C], rejected [R], in nats.
  * @param weight factor on the gradients, e.g. 1 / pairs of the optimiser batch.
  */
-export function preferenceLoss(logps: PairLogps, mask: PairMask, options: LossOptions, weight = 1): PairLoss {
+export function preferenceLoss(
+  logps: PairLogps,
+  mask: PairMask,
+  options: LossOptions,
+  weight = 1,
+): PreferenceLoss {
   const average = options.lengthNormalization || options.type === 'ipo';
   const chosenShare = average ? 1 / Math.max(1, countKept(mask.chosen)) : 1;
   const rejectedShare = average ? 1 / Math.max(1, countKept(mask.rejected)) : 1;
@@ -102,7 +111,8 @@ function ipo(margin: number, { beta }: LossOptions) {
   return { loss: gap * gap, slope: 2 * gap };
 }
 
-function countKept(mask: Uint8Array): number {
+/** Tokens of a mask that are kept. */
+export function countKept(mask: Uint8Array): number {
   let count = 0;
   for (const kept of mask) count += kept;
   return count;

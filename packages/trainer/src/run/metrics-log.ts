@@ -10,7 +10,9 @@ export interface MetricsLine {
   split: 'train' | 'eval';
   /** Optimiser steps done when the line was written. */
   step: number;
-  [figure: string]: number | string;
+  /** When it was written, in Unix seconds; lines of older versions have none. */
+  time?: number;
+  [figure: string]: number | string | undefined;
 }
 
 /** Appends lines to a metrics file. A line is on disk when `append` returns. */
@@ -32,7 +34,7 @@ export class MetricsLog {
       if (lastStep === 0) await removeFile(path);
       else {
         await publishFile(path, async (target) => {
-          for await (const { text, value } of wholeLines(path)) {
+          for await (const { text, value } of metricsLines(path)) {
             if (value.step > lastStep) continue;
             await target.write(`${text}\n`);
             remember(value, last);
@@ -63,16 +65,16 @@ export class MetricsLog {
 export async function lastMetricsIn(path: string): Promise<{ train?: Metrics; eval?: Metrics }> {
   const last: MetricsLog['last'] = {};
   try {
-    for await (const { value } of wholeLines(path)) remember(value, last);
+    for await (const { value } of metricsLines(path)) remember(value, last);
   } catch (error) {
     throw explainSystemError(error, path);
   }
   return last;
 }
 
-function remember({ split, ...figures }: MetricsLine, last: MetricsLog['last']): void {
-  delete (figures as Partial<MetricsLine>).step;
-  last[split] = figures as Metrics;
+function remember(line: MetricsLine, last: MetricsLog['last']): void {
+  const figures = Object.entries(line).filter(([name]) => !['split', 'step', 'time'].includes(name));
+  last[line.split] = Object.fromEntries(figures) as Metrics;
 }
 
 async function removeFile(path: string): Promise<void> {
@@ -83,8 +85,11 @@ async function removeFile(path: string): Promise<void> {
   }
 }
 
-/** The lines that are whole: a run that was killed may have left half a line at the end. */
-async function* wholeLines(path: string): AsyncGenerator<{ text: string; value: MetricsLine }> {
+/**
+ * The lines that are whole: a run that was killed may have left half a line at the end.
+ * @throws InputError `metrics-damaged`, `file-not-found`, …
+ */
+export async function* metricsLines(path: string): AsyncGenerator<{ text: string; value: MetricsLine }> {
   for await (const text of boundedLines(path)) {
     let value: unknown;
     try {

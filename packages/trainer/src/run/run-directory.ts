@@ -2,8 +2,8 @@
  * The folder of one run: `run.json` says what the run is made of, `config.yaml` is the configuration as resolved.
  * A folder holds one run; going on with it needs the same configuration, cache and policy.
  */
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   FolderLock,
   InputError,
@@ -20,7 +20,7 @@ import {
   sha256,
 } from '@selective-dpo/foundation';
 import { stringify } from 'yaml';
-import type { TrainingConfig } from '../config/training-config.js';
+import { trainingConfigSchema, type TrainingConfig } from '../config/training-config.js';
 
 const RUN_FILE = 'run.json';
 /** The configuration as resolved. */
@@ -35,7 +35,7 @@ const MAX_RUN_FILE_BYTES = 1 << 20;
 const MAX_RUN_FILE_DEPTH = 8;
 
 /** Settings that change no value of a run, so that a resumed run may have others. */
-const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit']);
+const FREE_SETTINGS = new Set(['saveEvery', 'saveTotalLimit', 'tensorboard']);
 
 /** Everything that determines a run's values. */
 export interface RunIdentity {
@@ -129,6 +129,45 @@ function refuseForeignFolder(names: readonly string[], directory: string): void 
     expected: 'a new or empty folder',
     hint: 'choose another --out',
   });
+}
+
+/**
+ * What the run in a folder is made of.
+ * @throws InputError `run-damaged`, `file-not-found`, …
+ */
+export async function readRun(directory: string): Promise<RunIdentity> {
+  const file = join(directory, RUN_FILE);
+  const { policySha256, cacheManifestSha256, engine, config } = await readRunFile(file);
+  const isDigest = (value: unknown) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+  const checked = trainingConfigSchema.safeParse(config);
+  if (!isDigest(policySha256) || !isDigest(cacheManifestSha256) || !checked.success) {
+    throw new InputError('run-damaged', 'the description of the run cannot be used', {
+      file,
+      ...(checked.success ? {} : { field: `config.${checked.error.issues[0]!.path.join('.')}` }),
+      hint: 'start anew with another --out',
+    });
+  }
+  return {
+    policySha256: policySha256 as string,
+    cacheManifestSha256: cacheManifestSha256 as string,
+    engine: (engine ?? {}) as RunIdentity['engine'],
+    config: checked.data,
+  };
+}
+
+/** The run that a model folder came from (`RUN/final`, `RUN/checkpoints/step-N`) or that the folder itself is, if any. */
+export async function runOfFolder(directory: string): Promise<string | undefined> {
+  const own = resolve(directory);
+  const parent = dirname(own);
+  const candidates = [
+    own,
+    ...(basename(own) === FINAL_FOLDER ? [parent] : []),
+    ...(basename(parent) === CHECKPOINTS_FOLDER ? [dirname(parent)] : []),
+  ];
+  for (const folder of candidates) {
+    if ((await stat(join(folder, RUN_FILE)).catch(() => undefined))?.isFile() === true) return folder;
+  }
+  return undefined;
 }
 
 async function readRunFile(file: string): Promise<Record<string, unknown>> {

@@ -29,6 +29,13 @@ export class TrainingOrder {
     return Array.from(order.subarray(begin, begin + this.pairsPerStep), (place) => this.rows[place]!);
   }
 
+  /** Rows of the cache that the run sees, each once. */
+  rowsSeen(): Uint32Array {
+    if (this.totalSteps >= this.stepsPerEpoch) return this.rows;
+    const steps = Array.from({ length: this.totalSteps }, (_, step) => this.rowsOfStep(step));
+    return Uint32Array.from(steps.flat()).sort();
+  }
+
   private orderOfEpoch(epoch: number): Uint32Array {
     if (this.cached?.epoch !== epoch) {
       const { shuffle, seed } = this.config;

@@ -3,6 +3,7 @@
  * token, bounded: when the store is full, new pairs are not remembered.
  */
 import type { PairMask } from '../loss/preference-loss.js';
+import { packMask } from './mask-bits.js';
 
 const MAX_BYTES = 64 << 20;
 /** Row and length before each entry's bits, 4 bytes each. */
@@ -22,7 +23,7 @@ export class SelectionHistory {
    * @param row the pair's row in the cache.
    */
   visit(row: number, mask: PairMask): { kept: number; keptBefore: number } | undefined {
-    const now = packBits(mask);
+    const now = packMask(mask);
     const before = this.bits.get(row);
     if (before === undefined) {
       if (this.bytes + now.length > this.maxBytes) return undefined;
@@ -73,16 +74,6 @@ export class SelectionHistory {
     }
     return history;
   }
-}
-
-function packBits({ chosen, rejected }: PairMask): Uint8Array {
-  const bits = new Uint8Array(Math.ceil((chosen.length + rejected.length) / 8));
-  const set = (place: number): void => {
-    bits[place >> 3]! |= 1 << (place & 7);
-  };
-  chosen.forEach((kept, t) => kept === 1 && set(t));
-  rejected.forEach((kept, t) => kept === 1 && set(chosen.length + t));
-  return bits;
 }
 
 function popCount(byte: number): number {

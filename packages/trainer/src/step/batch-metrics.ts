@@ -48,7 +48,12 @@ export function batchMetrics(
   return { ...metrics, ...selectionMetrics(outcomes, history) };
 }
 
-function pairRewards(logps: PairLogps, selection: PairSelection, beta: number) {
+/** Rewards of each response of a pair: [over all its tokens, over the kept ones]. */
+export function pairRewards(
+  logps: PairLogps,
+  selection: PairSelection,
+  beta: number,
+): { chosen: [number, number]; rejected: [number, number] } {
   const all = (list: Float32Array) => new Uint8Array(list.length).fill(1);
   const reward = (policy: Float32Array, ref: Float32Array, mask: Uint8Array): [number, number] => [
     beta * maskedLogRatio(policy, ref, all(policy)),

@@ -13,7 +13,9 @@ import {
   type SharedPromptSequence,
 } from '@selective-dpo/model';
 import type { CacheRow } from '@selective-dpo/data';
-import { preferenceLoss, type LossOptions } from '../loss/preference-loss.js';
+import type { TopLogps } from '../loss/distillation-loss.js';
+import { pairLoss, type PairLossOptions } from '../loss/pair-loss.js';
+import type { PairLoss } from '../loss/preference-loss.js';
 import {
   selectTokens,
   type PairSelection,
@@ -26,12 +28,14 @@ import type { PairOutcome } from './batch-metrics.js';
 export interface CachedPair {
   index: number;
   row: CacheRow;
+  /** What is kept of it, where that was decided before the first step. */
+  frozen?: PairSelection | undefined;
 }
 
 /** How a batch is turned into a loss. */
 export interface Objective {
   selection: SelectionOptions;
-  loss: LossOptions;
+  loss: PairLossOptions;
   /** For selection over sentences. */
   endsSentence: (id: number) => boolean;
   /** Mixed with a pair's row into the seed of random selection; differs from step to step. */
@@ -78,16 +82,16 @@ export async function selectiveStep(
   for (const members of batches) {
     const own = members.map((i) => pairs[i]!);
     const pass = await model.forwardBackward(
-      own.map(sequenceOf),
+      own.map((pair) => sequenceOf(pair, objective)),
       (logps) => {
-        const inputs = own.map((pair, i) => selectionInput(pair, logps[i]!, objective.seed));
+        const policy = own.map((pair, i) => policyOutput(pair, logps[i]!, objective));
         const selections = chosenAhead
           ? members.map((i) => chosenAhead[i]!)
-          : selectTokens(inputs, objective.selection, objective.endsSentence);
+          : selectionsOf(own, policy, objective);
         return members.map((place, i) => {
-          const outcome = outcomeOf(own[i]!, inputs[i]!, selections[i]!, objective, 1 / pairs.length);
+          const outcome = outcomeOf(own[i]!, policy[i]!, selections[i]!, objective, 1 / pairs.length);
           outcomes[place] = outcome;
-          return [outcome.loss.chosenGradient, outcome.loss.rejectedGradient];
+          return gradientsOf(outcome.loss);
         });
       },
       { activations: micro.activations, logitRows: micro.logitRows, gradients },
@@ -105,9 +109,9 @@ export async function evaluateBatch(
   micro: MicroBatching,
 ): Promise<PairOutcome[]> {
   const batches = microBatches(pairs, micro);
-  const inputs = await policyInputs(model, pairs, batches, objective.seed, micro);
-  const selections = selectTokens(inputs, objective.selection, objective.endsSentence);
-  return pairs.map((pair, i) => outcomeOf(pair, inputs[i]!, selections[i]!, objective, 1));
+  const policy = await policyOutputs(model, pairs, batches, objective, micro);
+  const selections = selectionsOf(pairs, policy, objective);
+  return pairs.map((pair, i) => outcomeOf(pair, policy[i]!, selections[i]!, objective, 1));
 }
 
 /** Rule `batch` needs the scores of the whole optimiser batch before the first gradient. */
@@ -118,29 +122,50 @@ async function selectAcross(
   objective: Objective,
   micro: MicroBatching,
 ): Promise<PairSelection[]> {
-  const inputs = await policyInputs(model, pairs, batches, objective.seed, micro);
-  return selectTokens(inputs, objective.selection, objective.endsSentence);
+  return selectionsOf(pairs, await policyOutputs(model, pairs, batches, objective, micro), objective);
 }
 
-async function policyInputs(
+/** Decided before the first step, or from the policy as it is now. */
+function selectionsOf(
+  pairs: readonly CachedPair[],
+  policy: readonly PolicyOutput[],
+  objective: Objective,
+): PairSelection[] {
+  const frozen = pairs.flatMap((pair) => pair.frozen ?? []);
+  if (frozen.length === pairs.length) return frozen;
+  return selectTokens(
+    policy.map(({ input }) => input),
+    objective.selection,
+    objective.endsSentence,
+  );
+}
+
+/** What the policy says of a pair. */
+interface PolicyOutput {
+  input: SelectionInput;
+  /** Under distillation. */
+  top?: TopLogps;
+}
+
+async function policyOutputs(
   model: CausalLM,
   pairs: readonly CachedPair[],
   batches: number[][],
-  seed: number,
+  objective: Objective,
   micro: MicroBatching,
-): Promise<SelectionInput[]> {
-  const inputs = new Array<SelectionInput>(pairs.length);
+): Promise<PolicyOutput[]> {
+  const outputs = new Array<PolicyOutput>(pairs.length);
   for (const members of batches) {
-    const sequences = members.map((i) => sequenceOf(pairs[i]!));
+    const sequences = members.map((i) => sequenceOf(pairs[i]!, objective));
     const logps = await model.logps(sequences, { logitRows: micro.logitRows });
-    members.forEach((place, i) => (inputs[place] = selectionInput(pairs[place]!, logps[i]!, seed)));
+    members.forEach((place, i) => (outputs[place] = policyOutput(pairs[place]!, logps[i]!, objective)));
   }
-  return inputs;
+  return outputs;
 }
 
 /** Groups of at most `micro.pairs` in the order given, each cut by tokens: indices into `pairs`. */
 function microBatches(pairs: readonly CachedPair[], micro: MicroBatching): number[][] {
-  const lengths = pairs.map((pair) => packedLength(sequenceOf(pair)));
+  const lengths = pairs.map(tokensOfPair);
   const batches: number[][] = [];
   for (let begin = 0; begin < pairs.length; begin += micro.pairs) {
     const group = batchesByTokens(lengths.slice(begin, begin + micro.pairs), micro.tokens);
@@ -150,18 +175,38 @@ function microBatches(pairs: readonly CachedPair[], micro: MicroBatching): numbe
 }
 
 function tokensOf(pairs: readonly CachedPair[]): number {
-  return pairs.reduce((sum, pair) => sum + packedLength(sequenceOf(pair)), 0);
+  return pairs.reduce((sum, pair) => sum + tokensOfPair(pair), 0);
 }
 
-function sequenceOf({ row }: CachedPair): SharedPromptSequence {
-  return { prompt: row.promptIds, responses: [row.chosenIds, row.rejectedIds] };
+function tokensOfPair({ row }: CachedPair): number {
+  return packedLength({ prompt: row.promptIds, responses: [row.chosenIds, row.rejectedIds] });
 }
 
-function selectionInput({ index, row }: CachedPair, logps: Float32Array[], seed: number): SelectionInput {
-  return {
+/** Under distillation the reference's likeliest tokens are candidates in the place of every chosen token. */
+function sequenceOf({ row }: CachedPair, { loss }: Objective): SharedPromptSequence {
+  const sequence = { prompt: row.promptIds, responses: [row.chosenIds, row.rejectedIds] };
+  if (loss.type !== 'distillation') return sequence;
+  const candidates = firstOfEach(row.refTop!.chosenIds, row.chosenIds.length, loss.distillation!.topN);
+  return { ...sequence, candidates: [candidates] };
+}
+
+/** Of [T · N] values the first n in each of T places, all where n is 0: [T · n]. */
+function firstOfEach<List extends Int32Array | Float32Array>(list: List, places: number, n: number): List {
+  const each = list.length / places;
+  return (n === 0 || n === each ? list : list.filter((_, i) => i % each < n)) as List;
+}
+
+/** @param logps of the chosen response, those of its candidates behind them, and of the rejected one. */
+function policyOutput(
+  { index, row }: CachedPair,
+  [chosen, rejected]: Float32Array[],
+  { loss, seed }: Objective,
+): PolicyOutput {
+  const { length } = row.chosenIds;
+  const input = {
     logps: {
-      policyChosen: logps[0]!,
-      policyRejected: logps[1]!,
+      policyChosen: chosen!.subarray(0, length),
+      policyRejected: rejected!,
       refChosen: row.chosenRefLogps,
       refRejected: row.rejectedRefLogps,
     },
@@ -169,11 +214,23 @@ function selectionInput({ index, row }: CachedPair, logps: Float32Array[], seed:
     rejectedIds: row.rejectedIds,
     seed: mixSeeds(seed, index),
   };
+  if (loss.type !== 'distillation') return { input };
+  const ref = firstOfEach(row.refTop!.chosenLogps, length, loss.distillation!.topN);
+  return { input, top: { ref, policy: chosen!.subarray(length) } };
+}
+
+/** ∂loss/∂logp as the model takes it: a list a response, candidates behind its tokens. */
+function gradientsOf({ chosenGradient, rejectedGradient, candidateGradient }: PairLoss): Float32Array[] {
+  if (candidateGradient === undefined) return [chosenGradient, rejectedGradient];
+  const chosen = new Float32Array(chosenGradient.length + candidateGradient.length);
+  chosen.set(chosenGradient);
+  chosen.set(candidateGradient, chosenGradient.length);
+  return [chosen, rejectedGradient];
 }
 
 function outcomeOf(
   pair: CachedPair,
-  input: SelectionInput,
+  { input, top }: PolicyOutput,
   selection: PairSelection,
   objective: Objective,
   weight: number,
@@ -182,6 +239,6 @@ function outcomeOf(
     row: pair.index,
     input,
     selection,
-    loss: preferenceLoss(input.logps, selection, objective.loss, weight),
+    loss: pairLoss(input.logps, selection, objective.loss, weight, top),
   };
 }

@@ -1,0 +1,119 @@
+/** The folders a sweep starts from: which policy and cache a run has, and the digests of both. */
+import { stat } from 'node:fs/promises';
+import { InputError, InputErrors, quoteValue, type ProblemDetails } from '@selective-dpo/foundation';
+import { readManifest } from '@selective-dpo/data';
+import { openWeights, readModelConfig } from '@selective-dpo/model';
+import {
+  SOURCE_KEYS,
+  pathFrom,
+  type Setting,
+  type Source,
+  type SourceKey,
+  type SweepFile,
+} from '../file/sweep-file.js';
+
+const isSourceKey = (key: string): key is SourceKey => (SOURCE_KEYS as readonly string[]).includes(key);
+
+/** Settings of training keys, and those that choose a policy or a cache. */
+export function partOfSources(settings: readonly Setting[]): { sources: Setting[]; training: Setting[] } {
+  return {
+    sources: settings.filter(({ key }) => isSourceKey(key)),
+    training: settings.filter(({ key }) => !isSourceKey(key)),
+  };
+}
+
+/** Resolves and checks the policies and caches of one sweep; each folder's digest is computed once. */
+export class SweepSources {
+  private readonly digests = new Map<string, string>();
+
+  constructor(
+    private readonly sweep: SweepFile,
+    private readonly problems: InputError[],
+  ) {}
+
+  /** Where several folders have names and no setting chooses among them, every one of them is run. */
+  addImpliedAxes(): void {
+    const { sweep } = this;
+    const groups = [...sweep.list, ...sweep.runs];
+    for (const key of SOURCE_KEYS) {
+      const { named, sources } = sweep.sources[key];
+      const chosen =
+        sweep.grid.some((axis) => axis.key === key) ||
+        groups.some(({ settings }) => settings.some((setting) => setting.key === key));
+      if (!named || chosen || sources.length < 2) continue;
+      const settings = sources.map(({ name, line }) => ({ key, value: name, file: sweep.file, line }));
+      sweep.grid.push({ key, line: sources[0]!.line, settings });
+    }
+  }
+
+  /** The folder a setting names, or undefined where a problem was added. */
+  chosen({ key, value, line }: Setting): Source | undefined {
+    const { named, sources } = this.sweep.sources[key as SourceKey];
+    if (!named && typeof value === 'string') {
+      return { name: value, directory: pathFrom(this.sweep.file, value), line };
+    }
+    const source = sources.find(({ name }) => name === String(value));
+    if (source === undefined) {
+      this.refuse(line, 'sweep-source', `no ${key} of this name`, {
+        found: quoteValue(value),
+        expected: named ? `one of ${sources.map(({ name }) => name).join(', ')}` : 'a path',
+      });
+    }
+    return source;
+  }
+
+  /** The policy or cache of a run with these settings. */
+  of(kind: SourceKey, settings: readonly Setting[], line: number): Source | undefined {
+    const setting = settings.findLast(({ key }) => key === kind);
+    if (setting !== undefined) return this.chosen(setting);
+    const { sources } = this.sweep.sources[kind];
+    if (sources.length === 1) return sources[0];
+    this.refuse(line, 'sweep-source', `the sweep does not say which ${kind} is meant`, {
+      field: kind,
+      expected:
+        sources.length === 0 ? `${kind}: a folder` : `one of ${sources.map(({ name }) => name).join(', ')}`,
+    });
+    return undefined;
+  }
+
+  /** Notes what is wrong with a folder before anything is read through. */
+  async check(kind: SourceKey, { directory, line }: Source): Promise<void> {
+    if ((await stat(directory).catch(() => undefined))?.isDirectory() !== true) {
+      this.refuse(line, 'sweep-source', `there is no such ${kind} folder`, { found: quoteValue(directory) });
+      return;
+    }
+    try {
+      if (kind === 'cache') await readManifest(directory);
+      else {
+        await readModelConfig(directory);
+        await (await openWeights(directory)).close();
+      }
+    } catch (error) {
+      if (error instanceof InputErrors) this.problems.push(...error.problems);
+      else if (error instanceof InputError) this.problems.push(error);
+      else throw error;
+    }
+  }
+
+  /** SHA-256 of a policy's weights or of a cache's manifest. @throws InputError those of both. */
+  async digest(kind: SourceKey, { directory }: Source): Promise<string> {
+    const known = this.digests.get(`${kind} ${directory}`);
+    if (known !== undefined) return known;
+    const digest = kind === 'cache' ? (await readManifest(directory)).digest : await weightsDigest(directory);
+    this.digests.set(`${kind} ${directory}`, digest);
+    return digest;
+  }
+
+  private refuse(line: number, code: string, message: string, details: ProblemDetails): void {
+    this.problems.push(new InputError(code, message, { file: this.sweep.file, line, ...details }));
+  }
+}
+
+async function weightsDigest(directory: string): Promise<string> {
+  const weights = await openWeights(directory);
+  try {
+    return await weights.digest();
+  } finally {
+    await weights.close();
+  }
+}
