@@ -26,8 +26,11 @@ export interface Outcome {
 
 export const freshFolder = () => mkdtemp(join(tmpdir(), 'sdpo-e2e-'));
 
-/** Runs the built command in a process of its own. @param killAfterMs SIGKILL after so long, unless it ended before. */
-export function sdpo(args: readonly string[], killAfterMs?: number): Promise<Outcome> {
+/**
+ * Runs the built command in a process of its own.
+ * @param kill SIGKILL after so many milliseconds, or once this is true, unless it ended before.
+ */
+export function sdpo(args: readonly string[], kill?: number | (() => boolean)): Promise<Outcome> {
   const started = performance.now();
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -35,11 +38,11 @@ export function sdpo(args: readonly string[], killAfterMs?: number): Promise<Out
     let stderr = '';
     child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()));
     child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
-    const timer =
-      killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    const due = typeof kill === 'number' ? () => performance.now() - started >= kill : kill;
+    const timer = due && setInterval(() => due() && child.kill('SIGKILL'), 2);
     child.on('error', reject);
     child.on('close', (code) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       resolve({ code, stdout, stderr, seconds: (performance.now() - started) / 1000 });
     });
   });
