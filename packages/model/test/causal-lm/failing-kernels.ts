@@ -42,7 +42,7 @@ export async function withFailingKernel(
   } finally {
     for (const { owner, name, own, run } of held) {
       if (own) owner[name] = run;
-      else delete owner[name];
+      else Reflect.deleteProperty(owner, name);
     }
   }
 }
