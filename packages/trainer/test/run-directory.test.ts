@@ -132,6 +132,31 @@ describe('a folder that holds a run', () => {
     expect(runFingerprint(wanted)).toBe(runFingerprint(identity()));
   });
 
+  it('may be gone on with under a memory limit of the same size, and under no other', async () => {
+    const limited = (memoryLimit: string) => identity({ memoryLimit });
+    const folder = await begun(limited('16GiB'));
+    for (const same of ['16GiB', '17179869184B', '16384 mib']) {
+      expect(await prepare(folder, limited(same), true)).toBe(true);
+      expect(runFingerprint(limited(same))).toBe(runFingerprint(limited('16GiB')));
+    }
+    for (const other of ['16GB', '8GiB', 'none']) {
+      const problems = await refusalOf(() => prepare(folder, limited(other), true));
+      expect(problems).toMatchObject([
+        {
+          code: 'run-differs',
+          details: {
+            file: join(folder, 'run.json'),
+            field: 'config.memoryLimit',
+            found: `"${other}"`,
+            expected: '"16GiB"',
+            hint: expect.stringContaining('--memory-limit') as string,
+          },
+        },
+      ]);
+      expect(runFingerprint(limited(other))).not.toBe(runFingerprint(limited('16GiB')));
+    }
+  });
+
   it.each(['', '{"config":', 'null', '7'])('is refused when its description is %j', async (text) => {
     const folder = await begun();
     await writeFile(join(folder, 'run.json'), text);

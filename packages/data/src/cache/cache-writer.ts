@@ -16,7 +16,7 @@ import {
   removeTemporaries,
   sha256,
 } from '@selective-dpo/foundation';
-import { RECORD_BATCH_ROWS, encodeArrowShard } from './arrow-encode.js';
+import { RECORD_BATCH_ROWS, encodeArrowShard, refuseLargeBatches } from './arrow-encode.js';
 import { normalInputs, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
 import { checkCacheRow, type CacheRow } from './cache-row.js';
 import { refuseOtherCounts } from './dropped-file.js';
@@ -94,12 +94,13 @@ export class CacheWriter {
   /**
    * Publishes the next shard; one call at a time. Every shard but the last holds `inputs.rowsPerShard` rows, so that a
    * pass cut into several makes the same files.
-   * @throws InputError `cache-row-invalid`, `disk-full`, …; RangeError for another number of rows.
+   * @throws InputError `cache-row-invalid`, `cache-rows-too-large`, `disk-full`, …; RangeError for another number of rows.
    */
   async publishShard(rows: readonly CacheRow[]): Promise<void> {
     this.refuseOutOfTurn(rows.length);
     const stem = shardStem(this.shards.length);
     for (const row of rows) checkCacheRow(row, join(this.directory, stem), this.inputs.topLogprobs);
+    refuseLargeBatches(rows, join(this.directory, stem));
     const parquet = await this.publishData(`${stem}.parquet`, await encodeParquetShard(rows));
     const arrow = await this.publishData(`${stem}.arrow`, encodeArrowShard(rows));
     const responseTokens = rows.reduce((sum, row) => sum + row.chosenIds.length + row.rejectedIds.length, 0);
