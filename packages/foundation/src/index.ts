@@ -9,5 +9,6 @@ export * from './random.js';
 export * from './regular-file.js';
 export * from './json-depth.js';
 export * from './folders.js';
+export * from './nearest-name.js';
 export * from './folder-lock.js';
 export * from './csv.js';
