@@ -73,7 +73,7 @@ describe('a new run', () => {
     await writeFile(file, 'x');
     for (const place of [file, join(file, 'run')]) {
       const problems = await refusalOf(() => prepare(place, identity(), false));
-      expect(problems).toMatchObject([{ code: 'not-a-folder', details: { file: place } }]);
+      expect(problems).toMatchObject([{ code: 'not-a-folder', details: { file } }]);
     }
     expect(await readFile(file, 'utf8')).toBe('x');
   });

@@ -4,13 +4,14 @@
  * there. The manifest comes last, then these helpers go. Killed at any moment, the next writer goes on after the last
  * whole shard, and the finished files are the same bytes.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   FolderLock,
   InputError,
   LOCK_FILE,
   explainSystemError,
+  makeFolder,
   refuseLinkedFolder,
   publishBytes,
   removeTemporaries,
@@ -65,11 +66,7 @@ export class CacheWriter {
   static async open(directory: string, inputs: CacheInputs): Promise<CacheWriter> {
     const normal = normalInputs(inputs);
     await refuseForeignFolder(directory);
-    try {
-      await mkdir(directory, { recursive: true });
-    } catch (error) {
-      throw explainSystemError(error, directory);
-    }
+    await makeFolder(directory);
     const lock = await FolderLock.acquire(directory, { code: 'cache-busy', what: 'cache' });
     const writer = new CacheWriter(directory, normal, lock);
     try {
@@ -156,7 +153,7 @@ export class CacheWriter {
     // Another writer may have begun and ended between the look from outside and the lock.
     if (!names.includes(INPUTS_FILE)) await refuseForeignFolder(this.directory);
     await removeTemporaries(this.directory);
-    await mkdir(join(this.directory, SHARDS_FOLDER), { recursive: true });
+    await makeFolder(join(this.directory, SHARDS_FOLDER));
     // Before the first shard nothing is there that another input could mix with: a mended file begins anew.
     if (!(await hasPublishedShards(this.directory))) {
       await publishInputs(this.directory, this.inputs);

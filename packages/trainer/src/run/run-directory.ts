@@ -2,7 +2,7 @@
  * The folder of one run: `run.json` says what the run is made of, `config.yaml` is the configuration as resolved.
  * A folder holds one run; going on with it needs the same configuration, cache and policy.
  */
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
   FolderLock,
@@ -11,6 +11,7 @@ import {
   canonicalJson,
   explainSystemError,
   parseMemoryLimit,
+  makeFolder,
   parseShallowJson,
   publishBytes,
   quoteValue,
@@ -70,7 +71,7 @@ export async function prepareRunDirectory(
   resume: boolean,
 ): Promise<PreparedRun> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     // Before anything is written into a folder of someone else.
     refuseForeignFolder(await namesIn(directory), directory);
     const lock = await FolderLock.acquire(directory, { code: 'run-busy', what: 'run' });
@@ -81,13 +82,6 @@ export async function prepareRunDirectory(
       throw error;
     }
   } catch (error) {
-    // Of mkdir, for a file in the folder's place.
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new InputError('not-a-folder', 'is not a folder', {
-        file: directory,
-        hint: 'choose another --out',
-      });
-    }
     throw explainSystemError(error, directory);
   }
 }
