@@ -135,7 +135,7 @@ describe('sdpo sweep', () => {
     const out = join(folder, 'metric');
     const sweep = (...metric: string[]) => sdpo(['sweep', file, '--out', out, ...metric]);
     for (const [metric, part] of [
-      ['train/los', 'expected one of train/loss, eval/loss, '],
+      ['train/los', 'expected one of train/loss, '],
       ['WRONG', 'expected one of '],
       ['eval/loss', 'set evalFraction'],
     ] as const) {
