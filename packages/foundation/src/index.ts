@@ -12,3 +12,4 @@ export * from './folders.js';
 export * from './nearest-name.js';
 export * from './folder-lock.js';
 export * from './csv.js';
+export * from './counted.js';

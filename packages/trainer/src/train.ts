@@ -8,6 +8,7 @@ import {
   InputError,
   InputErrors,
   ProgressMeter,
+  counted,
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { CacheReader, splitRows } from '@selective-dpo/data';
@@ -112,7 +113,7 @@ class TrainingRun {
     if (rows.train.length === 0) {
       throw new InputError('no-training-pairs', 'nothing is left to train on', {
         file: options.cacheDirectory,
-        found: `${cache.rowCount} pairs, ${rows.eval.length} of them held out`,
+        found: `${counted(cache.rowCount, 'pair')}, ${rows.eval.length} of them held out`,
         expected: 'at least one training pair',
         hint: 'lower evalFraction or score more rows',
       });
@@ -291,7 +292,7 @@ class TrainingRun {
     await this.recorder.record('eval', step, metrics);
     this.notice(
       'evaluated',
-      `step ${step}: on ${this.evalRows.length} held-out pairs loss ${metrics['loss']!.toFixed(4)}, chosen answer ` +
+      `step ${step}: on ${counted(this.evalRows.length, 'held-out pair')} loss ${metrics['loss']!.toFixed(4)}, chosen answer ` +
         `likelier in ${(100 * metrics['logps/accuracies']!).toFixed(1)}%, its reward higher in ` +
         `${(100 * metrics['rewards/accuracies']!).toFixed(1)}%`,
       { step, ...metrics },

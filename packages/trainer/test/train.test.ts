@@ -331,7 +331,7 @@ describe('evaluation within a run', () => {
     const few = { ...inputs, cacheDirectory: await writeCache(inputs.policyDirectory, pairRows(1)) };
     const problems = await refusalOf(() => runWith(few, { config: { evalFraction: 0.5 } }));
     expect(problems).toMatchObject([
-      { code: 'no-training-pairs', details: { found: '1 pairs, 1 of them held out' } },
+      { code: 'no-training-pairs', details: { found: '1 pair, 1 of them held out' } },
     ]);
     expect((await runWith(few, { config: { evalFraction: 0 } })).steps).toBe(6);
   });

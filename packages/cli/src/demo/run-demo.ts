@@ -200,7 +200,10 @@ class Demo {
       outDirectory: this.output[run],
       config: this.training(run),
       resume: true,
-      listener: this.writer.listen,
+      // That there is nothing to go on with is what a demo expects.
+      listener: (event) => {
+        if (!('code' in event && event.code === 'no-run')) this.writer.listen(event);
+      },
       ...(this.options.signal === undefined ? {} : { signal: this.options.signal }),
     });
     const seconds = (performance.now() - started) / 1000;

@@ -48,7 +48,10 @@ export async function entriesOfFile(file: string, problems: InputError[]): Promi
     offset === undefined ? {} : { line: lines.linePos(offset).line };
   const document = documentOf(text, lines);
   const [error] = document.errors;
-  if (error !== undefined) return refuse(error.message.split('\n')[0]!, lineAt(error.pos[0]));
+  if (error !== undefined) {
+    const found = error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '');
+    return refuse('is not a YAML file of settings', { ...lineAt(error.pos[0]), found, expected });
+  }
   const { contents } = document;
   if (contents === null) return [];
   if (!isMap(contents)) return refuse('not a mapping', { expected });
