@@ -6,7 +6,7 @@ import { spreadOfLogps, spreadOfPairs } from './spread.js';
 import type { CacheStatistics, DuplicateFigures, ReferenceFigures, Spread } from './statistics.js';
 
 /** Pairs in `mostWrong`, at most. */
-const MOST_WRONG = 20;
+const MOST_WRONG = 100;
 /** A table of one small row a pair: what the figures of pairs are computed from. */
 const PAIRS_TABLE = 'pair_figures';
 /** Parts of the work, for its progress. */

@@ -6,21 +6,23 @@ export interface Bins {
   count: number;
 }
 
-/** Bins of a {@link Spread}'s histogram, at most. */
-const MAX_BINS = 20;
+/** Of values of pairs, at most. */
+const MAX_BINS = 40;
+/** Bins go from this quantile to the opposite one, so that a few outliers do not make all others one bin. */
+export const OUTER_SHARE = 0.005;
 
-/** Of one log-prob a token, known before the values are: half a nat each, from −20 to 0; what is below counts as the first. */
-export const LOGP_BINS: Bins = { begin: -20, width: 0.5, count: 40 };
+/** Of one log-prob a token, known before the values are. */
+export const LOGP_BINS: Bins = { begin: -20, width: 0.25, count: 80 };
 
-/**
- * Bins between the smallest and the largest value: 20 of equal width, whole numbers wide for whole numbers; one where all values are
- * equal.
- */
-export function binsBetween(min: number, max: number, whole: boolean): Bins {
-  if (max === min) return { begin: min, width: 1, count: 1 };
-  if (!whole) return { begin: min, width: (max - min) / MAX_BINS, count: MAX_BINS };
-  const width = Math.ceil((max - min + 1) / MAX_BINS);
-  return { begin: min, width, count: Math.ceil((max - min + 1) / width) };
+/** Bins that hold all from `low` to `high`, whole numbers wide for whole numbers. */
+export function binsBetween(low: number, high: number, whole: boolean): Bins {
+  if (!whole) {
+    // Room of one part in 2^40 of the values' size keeps the edges apart where all values are the same.
+    const least = 2 ** -40 * Math.max(Math.abs(low), Math.abs(high), 1);
+    return { begin: low, width: Math.max((high - low) / MAX_BINS, least), count: MAX_BINS };
+  }
+  const width = Math.ceil((high - low + 1) / MAX_BINS);
+  return { begin: low, width, count: Math.ceil((high - low + 1) / width) };
 }
 
 /** The edges, [count + 1]: begin + i · width. */

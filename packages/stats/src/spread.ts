@@ -1,6 +1,6 @@
 /** Spreads by SQL: exact for one value a pair, by buckets of like size for one value a token. */
 import type { CacheDatabase } from './cache-database.js';
-import { LOGP_BINS, binOf, binsBetween, edgesOf, type Bins } from './histogram-bins.js';
+import { LOGP_BINS, OUTER_SHARE, binOf, binsBetween, edgesOf, type Bins } from './histogram-bins.js';
 import { QUANTILES, type Spread } from './statistics.js';
 
 /** Bounds of buckets grow by this factor, so that their middle is within 0.5% of every value inside. */
@@ -18,22 +18,26 @@ export async function spreadOfPairs(
   { relation, value, count, whole }: { relation: string; value: string; count: number; whole: boolean },
 ): Promise<Spread> {
   // DuckDB's discrete quantile is the value of rank ceil(q · n) − 1: this q gives the rank wanted.
-  const shares = QUANTILES.map((share) => (rankOf(share, count) + 0.5) / count);
+  const shares = [...QUANTILES, OUTER_SHARE, 1 - OUTER_SHARE].map(
+    (share) => (rankOf(share, count) + 0.5) / count,
+  );
   const summary = await cache.row(
-    `SELECT sum(v)::DOUBLE AS total, min(v) AS min, max(v) AS max, quantile_disc(v, [${shares.join(', ')}]) AS quantiles
+    `SELECT sum(v)::DOUBLE AS sum, min(v) AS min, max(v) AS max, quantile_disc(v, [${shares.join(', ')}]) AS quantiles
      FROM (SELECT (${value})::DOUBLE AS v FROM ${relation})`,
   );
-  const [total, min, max] = [summary['total'], summary['min'], summary['max']].map(Number) as [
+  const [sum, min, max] = [summary['sum'], summary['min'], summary['max']].map(Number) as [
     number,
     number,
     number,
   ];
-  const bins = binsBetween(min, max, whole);
+  const found = summary['quantiles'] as number[];
+  const [low, high] = found.slice(QUANTILES.length) as [number, number];
+  const bins = binsBetween(low, high, whole);
   const counted = await cache.rows(
     `SELECT ${binOf('v', bins)} AS bin, count(*) AS n FROM (SELECT (${value})::DOUBLE AS v FROM ${relation}) GROUP BY bin`,
   );
   return {
-    ...{ total, min, mean: total / count, max, quantiles: quantilesFrom(summary['quantiles'] as number[]) },
+    ...{ total: count, min, mean: sum / count, max, quantiles: quantilesFrom(found) },
     histogram: histogramOf(bins, counted),
   };
 }
@@ -50,17 +54,17 @@ export async function spreadOfLogps(
   const side = `CASE WHEN ${near} THEN 0 ELSE sign(v) END`;
   const bucket = `CASE WHEN ${near} THEN 0 ELSE ceil(ln(abs(v)) / ${Math.log(GROWTH)}) END`;
   const groups = await cache.rows(
-    `SELECT bin, count(*) AS n, sum(v) AS total, min(v) AS min, max(v) AS max
+    `SELECT bin, count(*) AS n, sum(v) AS sum, min(v) AS min, max(v) AS max
      FROM (SELECT v, ${binOf('v', LOGP_BINS)} AS bin, ${side} AS side, ${bucket} AS bucket
            FROM (SELECT unnest(${list})::DOUBLE AS v FROM cache) WHERE isfinite(v))
      GROUP BY GROUPING SETS ((bin), (side, bucket)) ORDER BY min`,
   );
   const buckets = groups.filter(({ bin }) => bin === null).map(bucketOf);
-  if (buckets.reduce((sum, { n }) => sum + n, 0) !== count) return undefined;
-  const total = buckets.reduce((sum, group) => sum + group.total, 0);
+  if (buckets.reduce((all, { n }) => all + n, 0) !== count) return undefined;
+  const sum = buckets.reduce((all, group) => all + group.sum, 0);
   const quantiles = QUANTILES.map((share) => valueAt(buckets, rankOf(share, count)));
   return {
-    ...{ total, min: buckets[0]!.min, mean: total / count, max: buckets.at(-1)!.max },
+    ...{ total: count, min: buckets[0]!.min, mean: sum / count, max: buckets.at(-1)!.max },
     quantiles: quantilesFrom(quantiles),
     histogram: histogramOf(
       LOGP_BINS,
@@ -71,14 +75,14 @@ export async function spreadOfLogps(
 
 interface Bucket {
   n: number;
-  total: number;
+  sum: number;
   min: number;
   max: number;
 }
 
 function bucketOf(group: Record<string, unknown>): Bucket {
   return {
-    ...{ n: Number(group['n']), total: Number(group['total']) },
+    ...{ n: Number(group['n']), sum: Number(group['sum']) },
     ...{ min: Number(group['min']), max: Number(group['max']) },
   };
 }

@@ -17,7 +17,7 @@ export interface Histogram {
 export const QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.95] as const;
 
 export interface Spread {
-  /** Sum of the values. */
+  /** Number of values. */
   total: number;
   min: number;
   mean: number;
@@ -27,6 +27,10 @@ export interface Spread {
    * log-probs of tokens within 0.5% of itself.
    */
   quantiles: readonly [number, number, number, number, number];
+  /**
+   * Of one value a pair at most 40 bins of equal width (whole numbers wide for lengths) between the quantiles 0.005 and 0.995; of log-probs
+   * bins of a quarter of a nat from −20 to 0.
+   */
   histogram: Histogram;
 }
 
