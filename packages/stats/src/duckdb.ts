@@ -1,7 +1,8 @@
 /** DuckDB, loaded when it is first asked for: its binding is native, and most commands do without it. */
+import type * as NodeApi from '@duckdb/node-api';
 import { InputError } from '@selective-dpo/foundation';
 
-export type DuckDB = typeof import('@duckdb/node-api');
+export type DuckDB = typeof NodeApi;
 
 /**
  * The library with this platform's binding.

@@ -206,8 +206,18 @@ function refuseOtherRun(found: Record<string, unknown>, wanted: RunIdentity, dir
 
 function withoutFreeSettings(identity: object): object {
   const { config, ...rest } = identity as { config?: object };
-  const kept = Object.entries(config ?? {}).filter(([key]) => !FREE_SETTINGS.has(key));
+  const kept = Object.entries(identifyingSettings(config ?? {})).filter(([key]) => !FREE_SETTINGS.has(key));
   return { ...rest, config: Object.fromEntries(kept) };
+}
+
+/**
+ * What of a configuration tells runs apart: all of it, but settings that came after the first version are left out where they change
+ * nothing. So runs of before keep their digest, and are gone on with.
+ */
+export function identifyingSettings(config: object): object {
+  const { refTrust, refTrustScale, ...rest } = config as Partial<TrainingConfig>;
+  if (refTrust === undefined || refTrust === 'ignore') return rest;
+  return { ...rest, refTrust, ...(refTrust === 'weight' ? { refTrustScale } : {}) };
 }
 
 function flatten(value: object, prefix = '', into = new Map<string, string>()): Map<string, string> {
