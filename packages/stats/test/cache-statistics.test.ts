@@ -9,10 +9,18 @@ import {
   type Spread,
 } from '../src/index.js';
 import { LOGP_BINS, edgesOf } from '../src/histogram-bins.js';
-import { freshFolder, plantedRows, writeCache } from './planted-cache.js';
+import { freshFolder, writeCache } from '../../data/test/cache/sample-cache.js';
+import { plantedRows, writeCacheWithoutDrops } from './planted-cache.js';
 
-async function statisticsOf(rows: readonly CacheRow[], dropped = true): Promise<CacheStatistics> {
-  const cache = await CacheDatabase.open(await writeCache(join(await freshFolder(), 'cache'), rows, dropped));
+/** Of a cache of the rows that is written for it. */
+async function statisticsOf(rows: CacheRow[]): Promise<CacheStatistics> {
+  const directory = join(await freshFolder(), 'cache');
+  await writeCache(directory, rows);
+  return statisticsIn(directory);
+}
+
+async function statisticsIn(directory: string): Promise<CacheStatistics> {
+  const cache = await CacheDatabase.open(directory);
   try {
     return await cacheStatistics(cache);
   } finally {
@@ -123,7 +131,7 @@ describe('the figures of a cache', () => {
     const changed = plantedRows();
     changed[50]!.chosenIds = changed[50]!.chosenIds.map((id) => id + 1);
     expect((await statisticsOf(changed)).duplicates.identicalPairs).toBe(2);
-    const single = await statisticsOf(rows.slice(0, 1), false);
+    const single = await statisticsIn(await writeCacheWithoutDrops(rows.slice(0, 1)));
     expectSpread(single.promptTokens, [rows[0]!.promptIds.length]);
     expectSpread(single.reference.margin, [
       sumLogps(rows[0]!.chosenRefLogps) - sumLogps(rows[0]!.rejectedRefLogps),

@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { CacheWriter, readManifest } from '@selective-dpo/data';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CacheDatabase, cacheStatistics, loadDuckDB } from '../src/index.js';
-import { freshFolder, plantedRows, writeCache } from './planted-cache.js';
+import { freshFolder, writeCache } from '../../data/test/cache/sample-cache.js';
+import { plantedRows } from './planted-cache.js';
 
 let whole: string;
 
 beforeAll(async () => {
-  whole = await writeCache(join(await freshFolder(), 'cache'), plantedRows());
+  whole = join(await freshFolder(), 'cache');
+  await writeCache(whole, plantedRows());
 });
 
 async function copyOf(): Promise<{ directory: string; shard: string }> {

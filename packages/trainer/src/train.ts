@@ -3,13 +3,7 @@
  * checkpoints and the final model. The reference is never loaded and nothing is tokenised.
  */
 import { join } from 'node:path';
-import {
-  Interrupted,
-  InputError,
-  InputErrors,
-  ProgressMeter,
-  type ProgressListener,
-} from '@selective-dpo/foundation';
+import { Interrupted, InputErrors, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import { CacheReader } from '@selective-dpo/data';
 import { AdamW, openEngine, type CausalLM, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
