@@ -12,6 +12,8 @@ import { literal, loadDuckDB } from './duckdb.js';
 /** Bytes that may lie in the temporary folder. */
 const MAX_SPILLED_BYTES = 16 * 2 ** 30;
 
+const INTERRUPT_EVERY_MS = 100;
+
 export interface LockedDatabaseOptions {
   /** Absolute paths that may be read. */
   files: readonly string[];
@@ -24,6 +26,8 @@ export interface LockedDatabaseOptions {
 }
 
 export class LockedDatabase {
+  private interrupts: ReturnType<typeof setInterval> | undefined;
+
   private constructor(
     private readonly instance: DuckDBInstance,
     private readonly connection: DuckDBConnection,
@@ -67,10 +71,9 @@ export class LockedDatabase {
     return this.guarded(async () => (await this.connection.run(statement)).getRowObjectsJS());
   }
 
-  /** A statement taken apart: how many there are in the text, and the first one, prepared. */
-  async prepare(text: string): Promise<{ count: number; first: () => Promise<DuckDBPreparedStatement> }> {
-    const statements = await this.guarded(() => this.connection.extractStatements(text));
-    return { count: statements.count, first: () => this.guarded(() => statements.prepare(0)) };
+  /** A statement, not run yet. */
+  async prepare(statement: string): Promise<DuckDBPreparedStatement> {
+    return this.guarded(() => this.connection.prepare(statement));
   }
 
   /** Runs `body`, which asks DuckDB for something. @throws Interrupted when the signal stopped it. */
@@ -86,12 +89,17 @@ export class LockedDatabase {
 
   async close(): Promise<void> {
     this.signal?.removeEventListener('abort', this.interrupt);
+    clearInterval(this.interrupts);
     this.connection.closeSync();
     this.instance.closeSync();
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  private readonly interrupt = (): void => this.connection.interrupt();
+  /** Again and again: what comes between two statements, or just before one, is forgotten by DuckDB. */
+  private readonly interrupt = (): void => {
+    this.connection.interrupt();
+    this.interrupts ??= setInterval(() => this.connection.interrupt(), INTERRUPT_EVERY_MS);
+  };
 
   private refuseAborted(): void {
     if (this.signal?.aborted === true) {

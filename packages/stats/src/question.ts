@@ -35,11 +35,12 @@ export interface Answer {
  * @throws InputError `sql-refused`, `sql-failed`, `memory-limit`; Interrupted. So do the batches.
  */
 export async function ask(cache: CacheDatabase, sql: string): Promise<Answer> {
-  const { JsonDuckDBValueConverter: json } = await loadDuckDB();
+  const { JsonDuckDBValueConverter: json, StatementType } = await loadDuckDB();
   await refuseAllButSelect(cache, sql);
   const result = await explained(sql, async () => {
-    const { first } = await cache.database.prepare(sql);
-    const statement = await first();
+    const statement = await cache.database.prepare(sql);
+    // The check above once more, by other means.
+    if (statement.statementType !== StatementType.SELECT) throw refused(sql, 'something else', 'one SELECT');
     return cache.database.guarded(() => statement.stream());
   });
   return { columns: result.deduplicatedColumnNames(), batches: batchesOf(cache, sql, result, json) };

@@ -64,6 +64,8 @@ export interface TrainResult {
   alreadyComplete: boolean;
   /** Last figures of each split that has any. */
   lastMetrics: { train?: Metrics; eval?: Metrics };
+  /** Pairs of the cache, and how many of them the reference orders as they are labelled; absent where nothing was trained. */
+  reference?: { pairs: number; ordered: number };
 }
 
 /**
@@ -159,7 +161,9 @@ class TrainingRun {
         lastMetrics: this.lastMetrics,
       });
       const { step: steps } = this.state;
-      return { steps, finalDirectory, alreadyComplete: false, lastMetrics: this.lastMetrics };
+      const { survey } = this.rows;
+      const reference = survey && { reference: { pairs: survey.pairs, ordered: survey.ordered } };
+      return { steps, finalDirectory, alreadyComplete: false, lastMetrics: this.lastMetrics, ...reference };
     } finally {
       this.state.optimizer.dispose();
       this.state.model.dispose();

@@ -22,10 +22,13 @@ export async function printAnswer(
 }
 
 async function printRows(writer: ConsoleWriter, { columns, batches }: Answer, format: 'csv' | 'json') {
-  if (format === 'csv') writer.piece(csvLine(columns));
+  // A terminal is shown no carriage return, with which a text could hide what stands before it.
+  const line = (cells: Parameters<typeof csvLine>[0]) =>
+    writer.piece(writer.isTerminal ? csvLine(cells).replace(/\r\n$/, '\n') : csvLine(cells));
+  if (format === 'csv') line(columns);
   for await (const batch of batches) {
     for (const row of batch) {
-      if (format === 'csv') writer.piece(csvLine(row.map(csvCell)));
+      if (format === 'csv') line(row.map(csvCell));
       else writer.event({ type: 'row', row: Object.fromEntries(columns.map((name, i) => [name, row[i]])) });
     }
     if (!(await writer.reader())) return;

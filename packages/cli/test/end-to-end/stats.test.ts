@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cacheInfo } from '@selective-dpo/data';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BIN, demo, freshFolder, sdpo } from './run-sdpo.js';
@@ -79,15 +81,18 @@ describe('sdpo stats', () => {
 
   it('stops at Ctrl-C', async () => {
     const sql = 'SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range % 7 = b.range % 11';
+    const temporary = await freshFolder();
     const child = spawn(process.execPath, [BIN, 'stats', cache, '--sql', sql], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+      ...{ stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, TMPDIR: temporary } },
     });
     let stderr = '';
-    child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
+    child.stderr!.on('data', (piece: Buffer) => (stderr += piece.toString()));
     const ended = once(child, 'close');
-    // Once the question is on its way; DuckDB would need hours for it.
-    setTimeout(() => child.kill('SIGINT'), 3000);
+    // DuckDB, which would need hours for it, is at work once its folder is there.
+    while ((await readdir(temporary)).length === 0) await sleep(20);
+    child.kill('SIGINT');
     expect((await ended)[0]).toBe(130);
     expect(stderr).toContain('the question was stopped');
+    expect(await readdir(temporary)).toEqual([]);
   });
 });

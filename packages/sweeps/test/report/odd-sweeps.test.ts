@@ -160,6 +160,7 @@ describe('keys that change along with others', () => {
     const trust = ['refTrust', 'refTrustScale'];
     expect(incomparableKeys('train/loss', trust)).toEqual(trust);
     expect(incomparableKeys('eval/loss', trust)).toEqual([]);
+    expect(incomparableKeys('faultless answers', trust)).toEqual([]);
     expect(renderMetricPlot(report(runs), 'beta', 'eval/loss')).toContain('depends on beta, cache, keep.');
   });
 

@@ -44,8 +44,12 @@ const OBJECTIVE = ['loss', 'labelSmoothing', 'rpoAlpha', 'lengthNormalization'];
 
 /** Keys on which it depends what a figure measures. */
 function measuredBy(metric: string): string[] {
-  const weighted = metric === 'train/loss' ? ['refTrustScale'] : [];
-  const held = metric.startsWith('eval/') ? ['evalFraction'] : ['refTrust', ...weighted];
+  const held = metric.startsWith('eval/')
+    ? ['evalFraction']
+    : metric.startsWith('train/')
+      ? ['refTrust']
+      : [];
+  if (metric === 'train/loss') held.push('refTrustScale');
   if (metric.endsWith('/loss')) return [...held, 'beta', 'cache', ...OBJECTIVE, ...SELECTED];
   if (metric.includes('/rewards_kept/')) return [...held, 'beta', 'cache', ...SELECTED];
   if (metric.endsWith('/rewards/accuracies')) return [...held, 'cache'];
