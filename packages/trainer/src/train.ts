@@ -260,8 +260,9 @@ class TrainingRun {
       const dataSeconds = (performance.now() - waited) / 1000;
       next = this.readAhead(this.state.step + 1);
       const metrics = await this.takeStep(pairs, dataSeconds);
-      this.options.listener?.(meter.advance(1, { loss: metrics['loss']!, 'tokens/s': metrics['tokens/s']! }));
       await this.afterStep();
+      // Behind the evaluation, so that who hears of the last step has heard of its held-out figures.
+      this.options.listener?.(meter.advance(1, { loss: metrics['loss']!, 'tokens/s': metrics['tokens/s']! }));
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatByteSize } from '@selective-dpo/foundation';
+import { BYTE_SIZE_EXPECTED, NO_LIMIT, formatByteSize } from '@selective-dpo/foundation';
 import {
   CACHE_VIEWS,
   CacheDatabase,
@@ -65,7 +65,11 @@ function readOptions(values: Record<string, unknown>): StatsOptions {
   const options = new OptionReader(values);
   const [sql, csv, json] = [options.text('sql'), options.flag('csv'), options.flag('json')];
   const rows = options.whole('rows', '--rows', 1);
-  const memoryLimit = options.byteSize('memoryLimit', '--memory-limit');
+  const memoryLimit = options.memoryLimit('memoryLimit', '--memory-limit');
+  // DuckDB would take most of the machine's memory, and has a folder to go on in.
+  if (options.text('memoryLimit') === NO_LIMIT) {
+    options.refuse('--memory-limit', NO_LIMIT, BYTE_SIZE_EXPECTED);
+  }
   if (memoryLimit !== undefined && memoryLimit < LEAST_MEMORY_LIMIT) {
     options.refuse(
       '--memory-limit',

@@ -2,7 +2,7 @@
  * Everything the command line prints. On a terminal, progress is one line that is written over; elsewhere it is a
  * plain line now and then; with --json, standard output holds one JSON object a line and nothing else.
  */
-import { InputError, InputErrors, Interrupted, describeProblem } from '@selective-dpo/foundation';
+import { Interrupted, describeProblem, problemsOf } from '@selective-dpo/foundation';
 import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
 import { formatDuration, formatRate } from './format.js';
 
@@ -195,11 +195,6 @@ export class ConsoleWriter {
 export function withoutControls(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
-}
-
-function problemsOf(error: unknown): readonly InputError[] | undefined {
-  if (error instanceof InputErrors) return error.problems;
-  return error instanceof InputError ? [error] : undefined;
 }
 
 /** Parts that do not fit a width are left out whole, the last first: a number cut short would be another number. */

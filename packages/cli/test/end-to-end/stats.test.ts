@@ -71,6 +71,7 @@ describe('sdpo stats', () => {
     ['a syntax error', ['--sql', 'SELEC 1'], ['syntax error', 'the views are pairs']],
     ['another file', ['--sql', "FROM read_csv('/etc/passwd')"], ['read_csv']],
     ['too little memory', ['--memory-limit', '1MiB'], ['--memory-limit', 'at least 64 MiB']],
+    ['no limit at all', ['--memory-limit', 'none'], ['--memory-limit', 'a size']],
     ['options of a question without one', ['--csv', '--rows', '3'], ['--csv', '--rows']],
   ])('refuses %s with exit code 2 and no stack trace', async (_, args, parts) => {
     const { code, stderr, stdout } = await stats(...args);

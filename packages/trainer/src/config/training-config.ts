@@ -1,5 +1,5 @@
 /** Every key of a training run: its type, limits, default and meaning. One table serves parsing, errors and help. */
-import { BYTE_SIZE_EXPECTED, parseByteSize } from '@selective-dpo/foundation';
+import { MEMORY_LIMIT_EXPECTED, NO_LIMIT, parseMemoryLimit } from '@selective-dpo/foundation';
 import { z } from 'zod';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import { DISTILLATION_RESTS } from '../loss/distillation-loss.js';
@@ -89,8 +89,8 @@ export const trainingConfigSchema = z.strictObject({
     .describe('recompute saves memory for more time; exact either way'),
   memoryLimit: z.coerce
     .string()
-    .refine((text) => text === 'none' || parseByteSize(text) !== undefined, `none, or ${BYTE_SIZE_EXPECTED}`)
-    .default('none')
+    .refine((text) => parseMemoryLimit(text) !== undefined, MEMORY_LIMIT_EXPECTED)
+    .default(NO_LIMIT)
     .describe(
       'memory the process may take, e.g. 16GiB; then activations and microBatchTokens are the fastest that fit',
     ),
