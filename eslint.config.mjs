@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 /**
  * Which workspace packages each package may import. Imports point one way:
- * cli → evaluation, sweeps, server → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
+ * cli → evaluation, sweeps, server, stats → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
  */
 const mayImport = {
   foundation: [],
@@ -12,6 +12,7 @@ const mayImport = {
   'ref-scorer': ['foundation', 'data', 'model'],
   trainer: ['foundation', 'data', 'model'],
   generation: ['foundation', 'data', 'model'],
+  stats: ['foundation', 'data'],
   server: ['foundation', 'data', 'model', 'generation'],
   evaluation: ['foundation', 'data', 'model', 'trainer', 'generation'],
   sweeps: ['foundation', 'data', 'model', 'trainer'],
@@ -24,6 +25,7 @@ const mayImport = {
     'trainer',
     'generation',
     'server',
+    'stats',
     'evaluation',
     'sweeps',
     'inspector',

@@ -7,6 +7,7 @@ import { addEvalCommand } from './commands/eval-command.js';
 import { addGenerateCommand } from './commands/generate-command.js';
 import { addScoreCommand } from './commands/score-command.js';
 import { addServeCommand } from './commands/serve-command.js';
+import { addStatsCommand } from './commands/stats-command.js';
 import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
 import { usageError } from './usage-error.js';
@@ -30,6 +31,7 @@ export function buildProgram(context: CommandContext): Command {
   addGenerateCommand(program, context);
   addServeCommand(program, context);
   addCacheCommand(program, context);
+  addStatsCommand(program, context);
   addEngineCommand(program, context);
   addDemoCommand(program, context);
   for (const command of withSubcommands(program)) {

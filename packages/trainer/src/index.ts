@@ -11,6 +11,7 @@ export { describePlan, longestPair, planMemory, type MemoryPlan } from './config
 export {
   FINAL_FOLDER,
   RUN_CONFIG_FILE,
+  identifyingSettings,
   readRun,
   runOfFolder,
   type RunIdentity,
@@ -47,4 +48,5 @@ export { FIGURE_NAMES } from './step/figure-names.js';
 export { pairRewards, type Metrics, type PairOutcome } from './step/batch-metrics.js';
 export { refuseNonFiniteLogps } from './step/finiteness.js';
 export type { CachedPair, MicroBatching, Objective } from './step/selective-step.js';
+export { REF_TRUSTS, pairTrust, referenceMargin, type RefTrust } from './trust/pair-trust.js';
 export { maskedLogRatio } from './loss/preference-loss.js';

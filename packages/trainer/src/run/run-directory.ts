@@ -219,8 +219,18 @@ interface Settings {
 
 function withoutFreeSettings(identity: object): Settings {
   const { config, ...rest } = identity as { config?: object };
-  const kept = Object.entries(config ?? {}).filter(([key]) => !FREE_SETTINGS.has(key));
+  const kept = Object.entries(identifyingSettings(config ?? {})).filter(([key]) => !FREE_SETTINGS.has(key));
   return { ...rest, config: Object.fromEntries(kept) };
+}
+
+/**
+ * What of a configuration tells runs apart: all of it, but settings that came after the first version are left out where they change
+ * nothing. So runs of before keep their digest, and are gone on with.
+ */
+export function identifyingSettings(config: object): object {
+  const { refTrust, refTrustScale, ...rest } = config as Partial<TrainingConfig>;
+  if (refTrust === undefined || refTrust === 'ignore') return rest;
+  return { ...rest, refTrust, ...(refTrust === 'weight' ? { refTrustScale } : {}) };
 }
 
 /** With the memory limit in bytes: 16GiB and 17179869184B are one limit. */
