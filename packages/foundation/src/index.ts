@@ -8,5 +8,8 @@ export * from './progress.js';
 export * from './random.js';
 export * from './regular-file.js';
 export * from './json-depth.js';
+export * from './folders.js';
+export * from './nearest-name.js';
 export * from './folder-lock.js';
 export * from './csv.js';
+export * from './counted.js';
