@@ -10,3 +10,6 @@ export * from './regular-file.js';
 export * from './json-depth.js';
 export * from './folder-lock.js';
 export * from './csv.js';
+export * from './quantile-sketch.js';
+export * from './host-check.js';
+export * from './user-cache-folder.js';

@@ -4,7 +4,10 @@ export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
 export {
   DROPPED_FILE,
   MANIFEST_FILE,
+  checkedPath,
   readManifest,
+  verifiedPath,
+  type CacheFile,
   type CacheManifest,
   type CacheShard,
 } from './manifest.js';
