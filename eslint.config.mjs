@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 /**
  * Which workspace packages each package may import. Imports point one way:
- * cli → evaluation, sweeps, server → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
+ * cli → evaluation, sweeps, server, stats → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
  */
 const mayImport = {
   foundation: [],
@@ -12,6 +12,7 @@ const mayImport = {
   'ref-scorer': ['foundation', 'data', 'model'],
   trainer: ['foundation', 'data', 'model'],
   generation: ['foundation', 'data', 'model'],
+  stats: ['foundation', 'data'],
   server: ['foundation', 'data', 'model', 'generation'],
   evaluation: ['foundation', 'data', 'model', 'trainer', 'generation'],
   sweeps: ['foundation', 'data', 'model', 'trainer'],
@@ -24,6 +25,7 @@ const mayImport = {
     'trainer',
     'generation',
     'server',
+    'stats',
     'evaluation',
     'sweeps',
     'inspector',
@@ -66,6 +68,18 @@ export default tseslint.config(
     files: ['**/test/**', '**/*.mjs', '**/bin/**', '**/scripts/**'],
     rules: { 'max-lines-per-function': 'off', 'no-console': 'off' },
     languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
+  },
+  {
+    files: ['packages/*/src/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.name=/^mkdir(Sync)?$/] Property[key.name='recursive']",
+          message: 'It never ends below /proc: use makeFolder of @selective-dpo/foundation.',
+        },
+      ],
+    },
   },
   ...boundaries,
 );

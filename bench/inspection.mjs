@@ -66,8 +66,8 @@ async function measureAll() {
     const cache = values.folder ?? join(folder, 'cache');
     const tokenizer = await loadPairTokenizer(TOKENIZER_DIRECTORY);
     const shape = {
-      promptTokens: Number(values['prompt-tokens']),
-      responseTokens: Number(values['response-tokens']),
+      prompt: Number(values['prompt-tokens']),
+      response: Number(values['response-tokens']),
       vocabulary: tokenizer.vocabularySize,
     };
     await writeSyntheticCache(cache, pairs, shape, {

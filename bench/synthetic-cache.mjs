@@ -6,8 +6,8 @@ import { SeededRandom } from '@selective-dpo/foundation';
 import { Stopwatch } from './stopwatch.mjs';
 
 export const VOCABULARY = 50_000;
-/** Means of the lengths, which are uniform between half and one and a half of them, and ids below `vocabulary`. */
-const SHAPE = { promptTokens: 150, responseTokens: 80, vocabulary: VOCABULARY };
+/** Means of the lengths, which are uniform between half and one and a half of them; ids are below `vocabulary`. */
+const SHAPE = { prompt: 150, response: 80, vocabulary: VOCABULARY };
 export const ROWS_PER_SHARD = 512;
 
 export const SYNTHETIC_INPUTS = {
@@ -27,7 +27,8 @@ export const SYNTHETIC_INPUTS = {
 };
 
 /** The rows of shard `shard` of a cache of `pairs`; equal arguments give equal rows. */
-export function syntheticShard(shard, pairs, { promptTokens, responseTokens, vocabulary } = SHAPE) {
+export function syntheticShard(shard, pairs, shape = {}) {
+  const { prompt: promptTokens, response: responseTokens, vocabulary } = { ...SHAPE, ...shape };
   const random = new SeededRandom(shard + 1);
   const length = (mean) => (mean >> 1) + random.below(mean + 1);
   const ids = (n) => Int32Array.from({ length: n }, () => random.below(vocabulary));
@@ -48,10 +49,12 @@ export function syntheticShard(shard, pairs, { promptTokens, responseTokens, voc
 }
 
 /**
- * Writes a cache of `pairs` rows. `shape` has other lengths, `inputs` another tokenizer than usual.
+ * Writes a cache of `pairs` rows.
+ * @param shape tokens of prompts and responses on average, and the vocabulary, where they are not the usual ones.
+ * @param inputs with another tokenizer than usual.
  * @returns seconds, by the clock and of CPU, spent in the writer, making the rows not among them, and the bytes of its shards.
  */
-export async function writeSyntheticCache(directory, pairs, shape = SHAPE, inputs = SYNTHETIC_INPUTS) {
+export async function writeSyntheticCache(directory, pairs, shape = {}, inputs = SYNTHETIC_INPUTS) {
   const watch = new Stopwatch();
   const writer = await CacheWriter.open(directory, inputs);
   try {

@@ -134,8 +134,7 @@ async function correctness() {
   const reference = await writePairsForTorch(pairsFile, cache, pairs);
   const runs = {};
   for (const engine of ['wasm', ...results.engines]) {
-    // TensorFlow lets CUDA round products of float32 to TF32.
-    const run = await runEngine({ ...job, engine }, { env: { NVIDIA_TF32_OVERRIDE: '0' } });
+    const run = await runEngine({ ...job, engine });
     if (isWhole(`small model on ${engine}`, run)) runs[engine] = run;
   }
   const torch = await runTorch({ ...job, pairsFile }, '--values');

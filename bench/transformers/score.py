@@ -11,6 +11,7 @@ import argparse
 import json
 import resource
 import time
+import types
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -24,6 +25,7 @@ def arguments():
     parser.add_argument("--max-length", type=int, required=True)
     parser.add_argument("--head", choices=["all", "response"], default="all")
     parser.add_argument("--precision", choices=["fp32", "bf16-matmul"], default="fp32")
+    parser.add_argument("--exact-angles", action="store_true", help="rotary angles in float64, for comparing values")
     parser.add_argument("--out", help="JSON Lines of ids and logps, two lines a row: chosen, rejected")
     return parser.parse_args()
 
@@ -73,6 +75,22 @@ def batch_logps(model, ids, spans, head):
         yield own.gather(1, targets)[:, 0] - own.logsumexp(1)
 
 
+def exact_angles(model):
+    """transformers multiplies position and frequency in float32, whatever the model's type: some 3e-5 off at position 500."""
+    rope = getattr(model.config, "rope_parameters", None) or {"rope_theta": model.config.rope_theta}
+    if rope.get("rope_type", "default") != "default":
+        return
+    size = getattr(model.config, "head_dim", None) or model.config.hidden_size // model.config.num_attention_heads
+    frequencies = rope["rope_theta"] ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+
+    def tables(_, x, position_ids, *rest, **others):
+        angles = position_ids[..., None] * frequencies
+        both = torch.cat((angles, angles), -1)
+        return both.cos().to(x.dtype), both.sin().to(x.dtype)
+
+    model.model.rotary_emb.forward = types.MethodType(tables, model.model.rotary_emb)
+
+
 def main():
     args = arguments()
     torch.set_num_threads(2)
@@ -81,6 +99,8 @@ def main():
     with open(args.rows) as lines:
         rows = [json.loads(line) for line in lines]
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
+    if args.exact_angles:
+        exact_angles(model)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     began, processor = time.perf_counter(), time.process_time()
     with torch.inference_mode():

@@ -77,11 +77,11 @@ const program: Command = buildProgram({
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  if (error.code === 'commander.help') process.exitCode = 2;
-  else if (error.exitCode !== 0) {
+  // Help was printed; asked for by nobody, it is a failure.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (!(error instanceof InputError)) throw error;
+  else {
     const writer = new ConsoleWriter(process.stdout, process.stderr, process.argv.includes('--json'));
-    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-    process.exitCode = writer.failure(new InputError('command-line', message, { hint: 'see sdpo --help' }));
+    process.exitCode = writer.failure(error);
   }
 }

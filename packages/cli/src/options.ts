@@ -1,9 +1,9 @@
 /** Checks of command-line values that collect every problem, so that a user mends all of them at once. */
 import {
-  BYTE_SIZE_EXPECTED,
   InputError,
   InputErrors,
-  parseByteSize,
+  MEMORY_LIMIT_EXPECTED,
+  parseMemoryLimit,
   quoteValue,
 } from '@selective-dpo/foundation';
 
@@ -71,13 +71,13 @@ export class OptionReader {
     return undefined;
   }
 
-  /** Bytes of a size such as 16GiB. */
-  byteSize(name: string, flag: string): number | undefined {
+  /** Bytes of a limit such as 16GiB; undefined where there is none. */
+  memoryLimit(name: string, flag: string): number | undefined {
     const value = this.values[name];
     if (value === undefined) return undefined;
-    const bytes = typeof value === 'string' ? parseByteSize(value) : undefined;
-    if (bytes !== undefined) return bytes;
-    this.refuse(flag, quoteValue(value), BYTE_SIZE_EXPECTED);
+    const bytes = typeof value === 'string' ? parseMemoryLimit(value) : undefined;
+    if (bytes !== undefined) return bytes === Infinity ? undefined : bytes;
+    this.refuse(flag, quoteValue(value), MEMORY_LIMIT_EXPECTED);
     return undefined;
   }
 

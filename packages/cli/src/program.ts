@@ -7,11 +7,16 @@ import { addEvalCommand } from './commands/eval-command.js';
 import { addGenerateCommand } from './commands/generate-command.js';
 import { addScoreCommand } from './commands/score-command.js';
 import { addServeCommand } from './commands/serve-command.js';
+import { addStatsCommand } from './commands/stats-command.js';
 import { addSweepCommand } from './commands/sweep-command.js';
 import { addTrainCommand } from './commands/train-command.js';
+import { usageError } from './usage-error.js';
 import { VERSION } from './version.js';
 
-/** The whole command line. Failures of parsing are thrown as CommanderError; nothing is printed for them. */
+/**
+ * The whole command line; nothing is printed for failures of parsing.
+ * @throws (when it parses) InputError `command-line`; CommanderError where help or the version was printed.
+ */
 export function buildProgram(context: CommandContext): Command {
   const program = new Command('sdpo')
     .description(
@@ -26,10 +31,14 @@ export function buildProgram(context: CommandContext): Command {
   addGenerateCommand(program, context);
   addServeCommand(program, context);
   addCacheCommand(program, context);
+  addStatsCommand(program, context);
   addEngineCommand(program, context);
   addDemoCommand(program, context);
   for (const command of withSubcommands(program)) {
-    command.exitOverride();
+    command.exitOverride((error) => {
+      const wasHelp = error.exitCode === 0 || error.code === 'commander.help';
+      throw wasHelp ? error : usageError(error, command);
+    });
     command.configureOutput({ outputError: () => undefined });
   }
   return program;

@@ -5,7 +5,7 @@ import { splitRows } from '@selective-dpo/data';
 import { openEngine } from '@selective-dpo/model';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { linesOf, runWith, writeRunInputs, type RunInputs } from '../../trainer/test/small-run.js';
-import { pairRows, writeCache } from '../../trainer/test/small-cache.js';
+import { pairRows, scoredRows, writeCache } from '../../trainer/test/small-cache.js';
 import { parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
@@ -151,6 +151,33 @@ describe('evaluatePreferences', () => {
     await cp(run, unfinished, { recursive: true });
     await rm(join(unfinished, 'final'), { recursive: true });
     expect(codesOf(await refusalOf(() => evaluate({ models: [unfinished] })))).toEqual(['run-unfinished']);
+  });
+
+  it('names every model that is not there, and the one that is a file', async () => {
+    const file = join(await freshFolder(), 'file');
+    await writeFile(file, 'x');
+    const missing = [join(run, 'WRONG'), file];
+    const problems = await refusalOf(() => evaluate({ models: [run, ...missing] }));
+    expect(codesOf(problems)).toEqual(['file-not-found', 'not-a-folder']);
+    expect(problems.map(({ details }) => details.file)).toEqual(missing);
+  });
+
+  it('refuses a cache that distillation cannot be measured by, for each reason', async () => {
+    const learning = (cacheDirectory: string, n: number) =>
+      evaluate({
+        ...{ cacheDirectory, models: [inputs.policyDirectory], split: 'all' },
+        settings: ['engine=wasm', 'loss=distillation', `distillationTopN=${n}`],
+      });
+    expect(codesOf(await refusalOf(() => learning(inputs.cacheDirectory, 0)))).toEqual([
+      'cache-without-top-logprobs',
+    ]);
+    await openEngine('wasm');
+    const rows = await scoredRows(inputs.policyDirectory, pairRows(3), 2);
+    const withTwo = await writeCache(inputs.policyDirectory, rows, { topLogprobs: 2 });
+    const [problem] = await refusalOf(() => learning(withTwo, 3));
+    expect([problem!.code, problem!.details.field]).toEqual(['config-value', 'distillationTopN']);
+    // Negative control: as many as there are.
+    expect((await learning(withTwo, 2)).pairs).toBe(3);
   });
 
   it('says when a model may have been trained on the pairs', async () => {

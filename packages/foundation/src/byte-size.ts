@@ -23,6 +23,17 @@ export function parseByteSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
 }
 
+/** The limit on memory that is none. */
+export const NO_LIMIT = 'none';
+
+/** What {@link parseMemoryLimit} accepts, for messages. */
+export const MEMORY_LIMIT_EXPECTED = `${NO_LIMIT}, or ${BYTE_SIZE_EXPECTED}`;
+
+/** Bytes of a limit on memory, Infinity for {@link NO_LIMIT}; undefined for anything else that is no size. */
+export function parseMemoryLimit(text: string): number | undefined {
+  return text === NO_LIMIT ? Infinity : parseByteSize(text);
+}
+
 /** `12.3 GiB`, `340 MiB`. */
 export function formatByteSize(bytes: number): string {
   return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;

@@ -2,9 +2,10 @@
  * Files that are either absent or whole. Write to a temporary name in the same folder, fsync, rename,
  * fsync the folder: a crash at any moment leaves the old state or the new one.
  */
-import { open, mkdir, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { explainSystemError } from './errors.js';
+import { makeFolder } from './folders.js';
 
 /** Names that end so are leftovers of a run that was killed; they never count as published. */
 export const TEMPORARY_SUFFIX = '.tmp';
@@ -65,7 +66,7 @@ export async function publishDirectory(
   const temporary = temporaryPath(path);
   try {
     await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await write(temporary);
     await syncTree(temporary);
     await rm(path, { recursive: true, force: true });

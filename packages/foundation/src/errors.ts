@@ -44,6 +44,23 @@ export class InputErrors extends Error {
   }
 }
 
+/** The problems a failure tells of; undefined for what is no bad input. */
+export function problemsOf(error: unknown): readonly InputError[] | undefined {
+  if (error instanceof InputErrors) return error.problems;
+  return error instanceof InputError ? [error] : undefined;
+}
+
+/** What all of some work gave. @throws InputErrors with the problems of all that failed; else the first failure. */
+export async function allOrProblems<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const failures = (await Promise.allSettled(work)).flatMap((one) =>
+    one.status === 'rejected' ? [one.reason as unknown] : [],
+  );
+  const problems = failures.flatMap((failure) => problemsOf(failure) ?? []);
+  const defect = failures.find((failure) => problemsOf(failure) === undefined);
+  if (defect === undefined && problems.length > 0) throw new InputErrors(problems);
+  return Promise.all(work);
+}
+
 /** Long work was stopped on request; what was published stays. Exit code 130. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';

@@ -65,6 +65,10 @@ async function publishLock(path: string, content: string): Promise<boolean> {
   const aside = asideName(path);
   try {
     await writeFile(aside, content);
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
+  try {
     await link(aside, path);
     return true;
   } catch (error) {

@@ -5,11 +5,12 @@
 import { constants } from 'node:fs';
 import { lstat, open, type FileHandle } from 'node:fs/promises';
 import { InputError, explainSystemError } from './errors.js';
+import { notAFolder } from './folders.js';
 
 /**
  * Opens a file for reading, without waiting for a pipe's writer.
  * @returns the handle, which the caller closes, and the size in bytes.
- * @throws InputError `file-not-found`, `not-a-file`, `no-permission`, …
+ * @throws InputError `file-not-found`, `not-a-file`, `not-a-folder` naming the file in a folder's place, `no-permission`, …
  */
 export async function openRegularFile(path: string): Promise<{ handle: FileHandle; size: number }> {
   let handle: FileHandle;
@@ -17,6 +18,7 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
     // Windows has neither the flag nor named pipes among its files.
     handle = await open(path, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0));
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') throw await notAFolder(path);
     throw explainSystemError(error, path);
   }
   const status = await handle.stat();

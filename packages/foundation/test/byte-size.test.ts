@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatByteSize, parseByteSize } from '../src/index.js';
+import { formatByteSize, parseByteSize, parseMemoryLimit } from '../src/index.js';
 
 describe('sizes of memory', () => {
   it.each([
@@ -14,6 +14,12 @@ describe('sizes of memory', () => {
     '%j is none',
     (text) => expect(parseByteSize(text)).toBeUndefined(),
   );
+
+  it('are limits on memory, and so is none', () => {
+    expect(parseMemoryLimit('none')).toBe(Infinity);
+    expect(parseMemoryLimit('16GiB')).toBe(16 * 2 ** 30);
+    for (const text of ['', '16', 'None', 'nothing']) expect(parseMemoryLimit(text)).toBeUndefined();
+  });
 
   it('are written with a unit', () => {
     expect(formatByteSize(12.34 * 2 ** 30)).toBe('12.3 GiB');

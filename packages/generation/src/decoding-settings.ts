@@ -32,7 +32,7 @@ export function resolveDecoding(
 ): DecodingSettings {
   checkOptions(options);
   const asked = options.topK !== undefined || options.topP !== undefined;
-  const sampled = options.temperature ?? (config.doSample ? (config.temperature ?? 1) : asked ? 1 : 0);
+  const sampled = options.temperature ?? (config.doSample || asked ? (config.temperature ?? 1) : 0);
   return {
     maxNewTokens: options.maxNewTokens ?? config.maxNewTokens ?? DEFAULT_MAX_NEW_TOKENS,
     sampling: {

@@ -127,6 +127,11 @@ export class TextGenerator {
     return encodePrompts(this.tokenizer, prompts, this.contextLength - 1);
   }
 
+  /** @throws InputError `prompt-too-long`, `empty-prompt` for a prompt that the context has no place for. */
+  refuseLength({ ids }: EncodedPrompt): void {
+    refuseLength(ids.length, this.contextLength);
+  }
+
   /** Log-probs of given ids: {@link PromptScorer.score}. @throws InputError `prompt-too-long`, `empty-prompt`. */
   async score(ids: Int32Array, top: number, signal?: AbortSignal): Promise<ScoredPrompt> {
     refuseLength(ids.length, this.contextLength);

@@ -22,6 +22,8 @@ describe('resolveDecoding', () => {
     expect(sampling({}, own)).toEqual({ temperature: 0.6, topK: 20, topP: 0.8 });
     expect(sampling({ temperature: 0, topK: 0 }, own)).toEqual({ temperature: 0, topK: 0, topP: 0.8 });
     expect(sampling({}, { temperature: 0.6 }).temperature).toBe(0);
+    // Asked to sample, a model that does not by itself has its own temperature, as in transformers.
+    expect(sampling({ topK: 5 }, { temperature: 0.6 }).temperature).toBe(0.6);
     const settings = resolveDecoding(
       { stop: ['x'], stopIds: [7] },
       { ...CONFIG, ...own, stopStrings: ['y'] },

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdlib>
-#include <new>
 
 #include "fused_math.h"
 #include "matrix_product.h"
@@ -27,15 +26,16 @@ class Workspace {
  public:
   ~Workspace() { std::free(memory_); }
 
-  // Room for so many floats in so many parts.
-  void reset(int64_t floats, int64_t parts) {
+  // Room for so many floats in so many parts; false where there is none. Nothing is thrown: nobody could catch it on a
+  // thread of TensorFlow's.
+  bool reset(int64_t floats, int64_t parts) {
     used_ = 0;
     const int64_t needed = round_up(floats + 16 * parts, 16);
-    if (needed <= size_) return;
+    if (needed <= size_) return true;
     std::free(memory_);
-    size_ = needed;
-    memory_ = static_cast<float*>(std::aligned_alloc(64, size_ * sizeof(float)));
-    if (memory_ == nullptr) throw std::bad_alloc();
+    memory_ = static_cast<float*>(std::aligned_alloc(64, needed * sizeof(float)));
+    size_ = memory_ == nullptr ? 0 : needed;
+    return memory_ != nullptr;
   }
 
   float* zeros(int64_t floats) {
@@ -69,8 +69,9 @@ class HeadOfSequence {
     across_ = round_up(places_, kTileVectors * kLanes);
   }
 
-  void forward() {
-    workspace_.reset(padded_ * across_ + places_ * padded_ + kBlock * (2 * padded_ + across_), 5);
+  // False where there is no memory for it.
+  bool forward() {
+    if (!workspace_.reset(padded_ * across_ + places_ * padded_ + kBlock * (2 * padded_ + across_), 5)) return false;
     keys_across_ = workspace_.zeros(padded_ * across_);
     values_ = workspace_.zeros(places_ * padded_);
     float* query = workspace_.zeros(kBlock * padded_);
@@ -87,11 +88,13 @@ class HeadOfSequence {
         for (int64_t at = 0; at < length_; at += kBlock) forward_block(head, at, query, scores, out);
       }
     }
+    return true;
   }
 
-  void backward() {
+  // False where there is no memory for it.
+  bool backward() {
     const int64_t wide = padded_ * across_, tall = places_ * padded_, block = kBlock * padded_;
-    workspace_.reset(2 * wide + 3 * tall + 3 * block + 2 * kBlock * across_, 10);
+    if (!workspace_.reset(2 * wide + 3 * tall + 3 * block + 2 * kBlock * across_, 10)) return false;
     keys_across_ = workspace_.zeros(wide);
     values_across_ = workspace_.zeros(wide);
     keys_ = workspace_.zeros(tall);
@@ -116,6 +119,7 @@ class HeadOfSequence {
       if (before_ > 0) give_keys(start_, before_, length_);
     }
     give_keys(call_.segments[4 * first_], 0, call_.segments[4 * first_ + 1]);
+    return true;
   }
 
  private:
@@ -263,8 +267,8 @@ class HeadOfSequence {
 
 thread_local Workspace HeadOfSequence::workspace_;
 
-static void attention(const AttentionCall& call, int64_t item) { HeadOfSequence(call, item).forward(); }
+static bool attention(const AttentionCall& call, int64_t item) { return HeadOfSequence(call, item).forward(); }
 
-static void attention_gradient(const AttentionCall& call, int64_t item) { HeadOfSequence(call, item).backward(); }
+static bool attention_gradient(const AttentionCall& call, int64_t item) { return HeadOfSequence(call, item).backward(); }
 
 }  // namespace SDPO_ISA

@@ -43,9 +43,9 @@ struct FusedMath {
   double (*squared_sum)(const float* x, int64_t count);
   void (*adamw)(float* parameter, float* exp_avg, float* exp_avg_sq, const float* gradient, const AdamWNumbers& numbers,
                 int64_t count);
-  // One item is one sequence and one key-value head.
-  void (*attention)(const AttentionCall& call, int64_t item);
-  void (*attention_gradient)(const AttentionCall& call, int64_t item);
+  // One item is one sequence and one key-value head. False where there is no memory for its scratch.
+  bool (*attention)(const AttentionCall& call, int64_t item);
+  bool (*attention_gradient)(const AttentionCall& call, int64_t item);
 };
 
 // The widest set of instructions that this processor has.

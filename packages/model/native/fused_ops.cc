@@ -1,5 +1,8 @@
 // The fused kernels as operations of TensorFlow on the CPU. Shapes and contents are checked here: the arithmetic trusts them.
+// Memory that is missing ends an operation with a status, never with an exception, which would end the process: scratch comes
+// from allocate_temp, and the arithmetic says where it found none.
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -13,6 +16,7 @@
 
 namespace sdpo {
 
+using tensorflow::DT_DOUBLE;
 using tensorflow::DT_FLOAT;
 using tensorflow::DT_INT32;
 using tensorflow::OpKernel;
@@ -21,6 +25,7 @@ using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
 using tensorflow::errors::InvalidArgument;
+using tensorflow::errors::ResourceExhausted;
 using tensorflow::shape_inference::UnknownShape;
 
 REGISTER_OP("SdpoRmsNorm").Input("x: float").Input("weight: float").Output("y: float").Attr("epsilon: float").SetShapeFn(UnknownShape);
@@ -119,11 +124,14 @@ class RmsNormGradientOp : public OpKernel {
     OP_REQUIRES_OK(context, context->allocate_output(1, TensorShape({x.dim_size(1)}), &d_weight));
     const int64_t width = x.dim_size(1);
     const int64_t calls = (x.dim_size(0) + kRowsOfCall - 1) / kRowsOfCall;
-    std::vector<float> shares(calls * width, 0.0f);
+    Tensor scratch;
+    OP_REQUIRES_OK(context, context->allocate_temp(DT_FLOAT, TensorShape({calls, width}), &scratch));
+    float* shares = floats(&scratch);
+    std::fill(shares, shares + calls * width, 0.0f);
     for_rows(context, x.dim_size(0), width, [&](int64_t row, int64_t rows) {
       const int64_t at = row * width;
       fused_math().rms_norm_gradient(floats(x) + at, floats(weight), floats(dy) + at, epsilon_, floats(dx) + at,
-                                     shares.data() + row / kRowsOfCall * width, rows, width);
+                                     shares + row / kRowsOfCall * width, rows, width);
     });
     float* sum = floats(d_weight);
     std::fill(sum, sum + width, 0.0f);
@@ -246,12 +254,15 @@ class SquaredSumOp : public OpKernel {
     const Tensor& x = context->input(0);
     Tensor* sum = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, TensorShape({}), &sum));
-    std::vector<double> shares(x.NumElements() / kRun + 1, 0.0);
+    const int64_t runs = (x.NumElements() + kRun - 1) / kRun;
+    Tensor scratch;
+    OP_REQUIRES_OK(context, context->allocate_temp(DT_DOUBLE, TensorShape({runs}), &scratch));
+    double* shares = scratch.flat<double>().data();
     for_runs(context, x.NumElements(), [&](int64_t first, int64_t count) {
       shares[first / kRun] = fused_math().squared_sum(floats(x) + first, count);
     });
     double total = 0;
-    for (const double share : shares) total += share;
+    for (int64_t run = 0; run < runs; run++) total += shares[run];
     *floats(sum) = static_cast<float>(total);
   }
 };
@@ -269,7 +280,6 @@ class InstructionsOp : public OpKernel {
   }
 };
 
-// In place, unless a tensor still shares a variable's memory: that variable is given a copy first.
 // Gives a variable memory of its own where a tensor still shares it, so that it may be written in place.
 tensorflow::Status own_memory(OpKernelContext* context, Tensor* value) {
   if (value->RefCountIsOne()) return tensorflow::OkStatus();
@@ -383,13 +393,19 @@ class AttentionBase : public OpKernel {
     std::fill(floats(output) + (last[0] + last[1]) * width, floats(output) + output->NumElements(), 0.0f);
   }
 
+  // body(item) for every sequence and key-value head; it returns whether there was memory for it.
   template <typename Body>
-  void for_items(OpKernelContext* context, const std::vector<int32_t>& sequences, Body body) const {
+  tensorflow::Status for_items(OpKernelContext* context, const std::vector<int32_t>& sequences, Body body) const {
     auto* workers = context->device()->tensorflow_cpu_worker_threads()->workers;
     const int64_t items = static_cast<int64_t>(sequences.size() - 1) * kv_heads_;
+    std::atomic<bool> fits{true};
     workers->ParallelFor(items, tsl::thread::ThreadPool::SchedulingParams::Fixed(1), [&](int64_t from, int64_t to) {
-      for (int64_t item = from; item < to; item++) body(item);
+      for (int64_t item = from; item < to && fits; item++) {
+        if (!body(item)) fits = false;
+      }
     });
+    if (fits) return tensorflow::OkStatus();
+    return ResourceExhausted(type_string(), ": no memory for the scores of a sequence");
   }
 
   int64_t heads_, kv_heads_, head_dim_;
@@ -409,7 +425,7 @@ class AttentionOp : public AttentionBase {
     OP_REQUIRES_OK(context, context->allocate_output(1, TensorShape({rows, heads_}), &log_sum_exp));
     call.context = floats(output);
     call.log_sum_exp = floats(log_sum_exp);
-    for_items(context, sequences, [&](int64_t item) { fused_math().attention(call, item); });
+    OP_REQUIRES_OK(context, for_items(context, sequences, [&](int64_t item) { return fused_math().attention(call, item); }));
     clear_rest(context, output);
     clear_rest(context, log_sum_exp);
   }
@@ -434,7 +450,8 @@ class AttentionGradientOp : public AttentionBase {
     call.log_sum_exp = const_cast<float*>(floats(context->input(5)));
     call.d_context = floats(context->input(6));
     call.d_joint = floats(d_joint);
-    for_items(context, sequences, [&](int64_t item) { fused_math().attention_gradient(call, item); });
+    OP_REQUIRES_OK(context,
+                   for_items(context, sequences, [&](int64_t item) { return fused_math().attention_gradient(call, item); }));
     clear_rest(context, d_joint);
   }
 };

@@ -93,7 +93,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   });
   const config = await readModelConfig(options.modelDirectory);
   refuseTooMany(options.topLogprobs, config);
-  await tellNotices(options, source, tokenizer, config);
+  await tellNotices(options, source, tokenizer);
   const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
   const batchTokens = batchTokensWithin(options, config, engine);
   const identity = LocalScorer.identityOf(engine, batchTokens);
@@ -108,15 +108,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
       options.topLogprobs,
     );
     try {
-      const pass = new ScoringPass(
-        options,
-        source,
-        tokenizer,
-        scorer,
-        writer,
-        rowsPerShard,
-        config.vocabSize,
-      );
+      const pass = new ScoringPass(options, source, tokenizer, scorer, writer, rowsPerShard, config);
       return resultOf(outDirectory, await pass.run(), false);
     } finally {
       scorer.dispose();
@@ -146,20 +138,11 @@ async function tellNotices(
   options: ScoreOptions,
   source: PreferenceSource,
   tokenizer: PairTokenizer,
-  config: ModelConfig,
 ): Promise<void> {
   const tell = (code: string, message: string) => options.listener?.({ type: 'notice', code, message });
   tell('layout', `${options.dataFile}: layout ${source.layout}`);
   if (tokenizer.notices.length > 0 && (await beginsWithConversation(source))) {
     for (const notice of tokenizer.notices) options.listener?.(notice);
-  }
-  const { maxLength } = resolveLimits(options.limits ?? {});
-  if (maxLength > config.maxPositionEmbeddings) {
-    tell(
-      'beyond-context',
-      `--max-length ${maxLength} is beyond the reference's context of ${config.maxPositionEmbeddings}: log-probs of ` +
-        'longer pairs are computed, but the model was never trained on such positions',
-    );
   }
 }
 

@@ -1,11 +1,18 @@
 /** The pass itself: pairs are gathered into shards, scored and published; dropped rows are counted and listed. */
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { Interrupted, ProgressMeter, InputError, type TokenizedPair } from '@selective-dpo/foundation';
+import {
+  Interrupted,
+  ProgressMeter,
+  InputError,
+  counted,
+  type TokenizedPair,
+} from '@selective-dpo/foundation';
 import {
   DROPPED_FILE,
   DropLedger,
   isDroppedRow,
+  layoutOfFile,
   tokenizePairs,
   type CacheManifest,
   type CacheRow,
@@ -13,6 +20,7 @@ import {
   type PairTokenizer,
   type PreferenceSource,
 } from '@selective-dpo/data';
+import type { ModelConfig } from '@selective-dpo/model';
 import type { ScoreOptions } from './score-dataset.js';
 import type { PairLogps, Scorer } from './scorer.js';
 
@@ -26,6 +34,7 @@ export class ScoringPass {
   private tokens = 0;
   private readonly startedAt = performance.now();
   private gaveWayAt = performance.now();
+  private toldOfContext = false;
 
   constructor(
     private readonly options: ScoreOptions,
@@ -34,7 +43,7 @@ export class ScoringPass {
     private readonly scorer: Scorer,
     private readonly writer: CacheWriter,
     private readonly rowsPerShard: number,
-    private readonly vocabSize: number,
+    private readonly reference: Pick<ModelConfig, 'vocabSize' | 'maxPositionEmbeddings'>,
   ) {}
 
   /**
@@ -48,7 +57,7 @@ export class ScoringPass {
       this.options.listener?.({
         type: 'notice',
         code: 'resumed',
-        message: `going on after ${alreadyScored} pairs in ${this.writer.resumeFrom.shards} published shards`,
+        message: `going on after ${counted(alreadyScored, 'pair')} in ${counted(this.writer.resumeFrom.shards, 'published shard')}`,
       });
     }
     const droppedFile = join(this.options.outDirectory, DROPPED_FILE);
@@ -57,13 +66,18 @@ export class ScoringPass {
       return ledger.counts();
     });
     if (this.pairs === 0) {
+      const likely = await layoutOfFile(this.options.dataFile);
+      const other =
+        likely === undefined || likely === this.source.layout
+          ? ''
+          : `use --layout ${likely}, which the first row has; `;
       throw new InputError('no-pairs', 'no row of the dataset gives a pair to score', {
         file: this.options.dataFile,
         found: Object.entries(counts)
           .map(([reason, count]) => `${count} ${reason}`)
           .join(', '),
         expected: 'at least one usable preference row',
-        hint: `see ${droppedFile} for each row’s reason`,
+        hint: `${other}see ${droppedFile} for each row’s reason`,
       });
     }
     return this.writer.finish(counts);
@@ -90,6 +104,7 @@ export class ScoringPass {
       this.pairs++;
       if (this.pairs <= alreadyScored) continue;
       this.refuseUnknownIds(item);
+      this.tellOfContext(item);
       this.shard.push(item);
       if (this.shard.length === this.rowsPerShard) await this.publishShard();
     }
@@ -155,9 +170,24 @@ export class ScoringPass {
     });
   }
 
+  /** Once, at the first pair that is longer than the reference was made for. */
+  private tellOfContext({ sourceRow, promptIds, chosenIds, rejectedIds }: TokenizedPair): void {
+    const length = promptIds.length + Math.max(chosenIds.length, rejectedIds.length);
+    const { maxPositionEmbeddings: context } = this.reference;
+    if (this.toldOfContext || length <= context) return;
+    this.toldOfContext = true;
+    this.options.listener?.({
+      type: 'notice',
+      code: 'beyond-context',
+      message:
+        `row ${sourceRow} has ${length} tokens, and the reference's context is ${context}: log-probs beyond it are computed, ` +
+        `but the model was never trained on such positions; --max-length ${context} leaves them out`,
+    });
+  }
+
   private refuseUnknownIds(pair: TokenizedPair): void {
     for (const ids of [pair.promptIds, pair.chosenIds, pair.rejectedIds]) {
-      const unknown = ids.find((id) => id >= this.vocabSize);
+      const unknown = ids.find((id) => id >= this.reference.vocabSize);
       if (unknown === undefined) continue;
       throw new InputError(
         'token-out-of-range',
@@ -166,7 +196,7 @@ export class ScoringPass {
           file: this.options.dataFile,
           row: pair.sourceRow,
           found: String(unknown),
-          expected: `ids below ${this.vocabSize}`,
+          expected: `ids below ${this.reference.vocabSize}`,
           hint: 'use a reference with the same vocabulary as the policy',
         },
       );

@@ -27,12 +27,25 @@ import type { CompletionRequest, RequestReader } from './request-schema.js';
 /** OpenAI's default. */
 const DEFAULT_MAX_TOKENS = 16;
 
-/** One prompt of a request, and one of the answers to it. */
+/** One prompt of a request. */
+interface Given {
+  prompt: EncodedPrompt;
+  /** Where it is echoed: its text, and the characters before each of its tokens. */
+  echo: { text: string; offsets: number[] };
+  /** Its own log-probs, once they were asked for. */
+  scored?: Promise<Scored>;
+}
+
+/** One of the answers to a prompt. */
 interface Choice {
   index: number;
-  prompt: EncodedPrompt;
-  /** The prompt's text, where it was given as text. */
-  text: string | undefined;
+  given: Given;
+}
+
+/** The tokens of a prompt, and the most likely next ones. */
+interface Scored {
+  placed: PlacedToken[];
+  next: [id: number, logp: number][];
 }
 
 /** What became of a choice: tokens of the prompt (where echoed) and generated ones. */
@@ -56,9 +69,9 @@ export class CompletionHandler {
     const n = request.n ?? 1;
     const prompts = promptsOf(request.prompt);
     this.reader.checkChoices(prompts.length, n);
-    const encoded = await this.encodeAll(prompts);
-    const choices = encoded.flatMap((one, i) =>
-      Array.from({ length: n }, (_, j): Choice => ({ index: i * n + j, ...one })),
+    const encoded = await this.encodeAll(prompts, request.echo === true);
+    const choices = encoded.flatMap((given, i) =>
+      Array.from({ length: n }, (_, j): Choice => ({ index: i * n + j, given })),
     );
     const promptTokens = encoded.reduce((sum, { prompt }) => sum + prompt.ids.length, 0);
     const envelope = newEnvelope('cmpl', this.modelId);
@@ -72,7 +85,7 @@ export class CompletionHandler {
         ...{ seed: mixSeeds(seed, choice.index), signal: either },
       };
       if (request.stream !== true) return this.complete(choice, request, own);
-      if (request.echo === true) chunk(choice.index, this.echoed(choice).text, null);
+      if (request.echo === true) chunk(choice.index, choice.given.echo.text, null);
       const onText = (piece: string): void => chunk(choice.index, piece, null);
       const outcome = await this.complete(choice, request, { ...own, onText });
       chunk(choice.index, '', outcome.finishReason);
@@ -102,52 +115,50 @@ export class CompletionHandler {
   }
 
   /** One after the other: what runs already goes on in between. */
-  private async encodeAll(
-    prompts: readonly (string | readonly number[])[],
-  ): Promise<Omit<Choice, 'index'>[]> {
+  private async encodeAll(prompts: readonly (string | readonly number[])[], echo: boolean): Promise<Given[]> {
     const characters = prompts.reduce((sum, one) => sum + (typeof one === 'string' ? one.length : 0), 0);
     if (characters > MAX_CHARACTERS) throw tooManyCharacters(MAX_CHARACTERS, 'prompt');
-    const encoded = [];
-    for (const prompt of prompts) {
-      encoded.push(this.encode(prompt));
+    const encoded: Given[] = [];
+    for (const given of prompts) {
+      const prompt = this.encode(given);
+      this.generator.refuseLength(prompt);
+      const read = echo ? textWithOffsets(this.generator.tokenizer, [], prompt.ids) : NO_ECHO;
+      encoded.push({ prompt, echo: echo && typeof given === 'string' ? { ...read, text: given } : read });
       await setImmediate();
     }
     return encoded;
   }
 
-  private encode(prompt: string | readonly number[]): Omit<Choice, 'index'> {
+  private encode(prompt: string | readonly number[]): EncodedPrompt {
     if (typeof prompt === 'string') {
       refuseCharacters(prompt.length, this.generator.contextLength, 'prompt');
-      return { prompt: this.generator.encodeAny({ text: prompt }), text: prompt };
+      return this.generator.encodeAny({ text: prompt });
     }
     const { vocabSize } = this.generator.model.config;
     if (prompt.some((id) => id >= vocabSize)) {
       throw new ApiError(400, `a token id that is not below ${vocabSize}`, 'invalid_value', 'prompt');
     }
-    return { prompt: { ids: Int32Array.from(prompt), kind: 'continuation' }, text: undefined };
+    return { ids: Int32Array.from(prompt), kind: 'continuation' };
   }
 
-  private echoed({ prompt, text }: Choice): { text: string; offsets: number[] } {
-    const read = textWithOffsets(this.generator.tokenizer, [], prompt.ids);
-    return { ...read, text: text ?? read.text };
-  }
-
-  private async complete(choice: Choice, request: CompletionRequest, own: ContinueRequest): Promise<Outcome> {
+  private async complete(
+    { given }: Choice,
+    request: CompletionRequest,
+    own: ContinueRequest,
+  ): Promise<Outcome> {
     const top = request.logprobs ?? undefined;
-    const echo = request.echo === true ? this.echoed(choice) : { text: '', offsets: [] };
-    const scored =
-      request.echo === true && top !== undefined
-        ? await this.scored(choice, echo.offsets, top, own)
-        : undefined;
+    // Once for all answers to a prompt.
+    if (request.echo === true && top !== undefined) given.scored ??= this.scored(given, top, own);
+    const scored = await given.scored;
     const maxNewTokens = own.maxNewTokens!;
     const generated =
       scored !== undefined && (maxNewTokens === 0 || (maxNewTokens === 1 && own.temperature === 0))
-        ? this.nextOf(scored, choice, maxNewTokens, own)
-        : await this.generated(choice, top, own);
-    const base = echo.text.length;
+        ? this.nextOf(scored, given, { ...own, maxNewTokens, topLogps: top })
+        : await this.generated(given, top, own);
+    const base = given.echo.text.length;
     return {
       ...generated,
-      text: echo.text + generated.text,
+      text: given.echo.text + generated.text,
       placed: [
         ...(scored?.placed ?? []),
         ...generated.placed.map((token) => ({ ...token, offset: base + token.offset })),
@@ -155,13 +166,11 @@ export class CompletionHandler {
     };
   }
 
-  /** The prompt's own tokens, and the most likely next one. */
   private async scored(
-    { prompt: { ids } }: Choice,
-    offsets: number[],
+    { prompt: { ids }, echo: { offsets } }: Given,
     top: number,
     { signal }: ContinueRequest,
-  ) {
+  ): Promise<Scored> {
     const asked = Math.max(1, top);
     const { logps, top: ranked } = await this.generator.score(ids, asked, signal);
     const placed = Array.from(ids, (id, i): PlacedToken => {
@@ -169,17 +178,12 @@ export class CompletionHandler {
       const own = { id, logp: logps[i - 1]! };
       return { ...own, top: pairsOf(ranked, i - 1, asked, own).slice(0, top), offset: offsets[i]! };
     });
-    return { placed, next: pairsOf(ranked, ids.length - 1, asked), top };
+    return { placed, next: pairsOf(ranked, ids.length - 1, asked) };
   }
 
   /** A greedy continuation by no token, or by the one that scoring the prompt has given. */
-  private nextOf(
-    { next, top }: { next: [number, number][]; top: number },
-    { prompt: { ids } }: Choice,
-    maxNewTokens: number,
-    own: ContinueRequest,
-  ): Outcome {
-    if (maxNewTokens === 0) return { text: '', finishReason: 'length', completionTokens: 0, placed: [] };
+  private nextOf({ next }: Scored, { prompt: { ids } }: Given, own: ContinueRequest): Outcome {
+    if (own.maxNewTokens === 0) return { text: '', finishReason: 'length', completionTokens: 0, placed: [] };
     const [id, logp] = next[0]!;
     const { stop, stopIds } = this.generator.decodingOf(own);
     const ended = stopIds.has(id);
@@ -189,12 +193,12 @@ export class CompletionHandler {
       text: text.slice(0, cut),
       finishReason: ended || cut < text.length ? 'stop' : 'length',
       completionTokens: ended ? 0 : 1,
-      placed: [{ id, logp, top: next.slice(0, top), offset: 0 }],
+      placed: [{ id, logp, top: next.slice(0, own.topLogps), offset: 0 }],
     };
   }
 
   private async generated(
-    { prompt }: Choice,
+    { prompt }: Given,
     top: number | undefined,
     own: ContinueRequest,
   ): Promise<Outcome> {
@@ -211,6 +215,8 @@ export class CompletionHandler {
     return { text, finishReason, completionTokens: tokens.length, placed };
   }
 }
+
+const NO_ECHO = { text: '', offsets: [] };
 
 function tail(ids: Int32Array): number[] {
   return [...ids.slice(-CONTEXT_OF_TEXT)];

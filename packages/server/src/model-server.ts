@@ -86,6 +86,11 @@ export class ModelServer {
     return (this.server.address() as AddressInfo).port;
   }
 
+  /** Requests whose body is being read, or that are being answered. */
+  get requestsAtWork(): number {
+    return this.atWork.size;
+  }
+
   get url(): string {
     const host = this.host.includes(':') ? `[${this.host}]` : this.host;
     return `http://${host}:${this.port}/v1`;
@@ -167,7 +172,7 @@ export class ModelServer {
         throw new ApiError(429, 'too many requests are waiting; ask again later', 'rate_limit_exceeded');
       }
       this.atWork.add(controller);
-      const body = await readJsonBody(request, this.limits.maxBodyBytes);
+      const body = await readJsonBody(request, this.limits.maxBodyBytes, controller.signal);
       return { body, signal: controller.signal, stream };
     });
   }
@@ -183,7 +188,11 @@ export class ModelServer {
 
   /** @param complete whether the request was read to its end; if not, the connection ends with it. */
   private refuse(response: ServerResponse, refusal: ApiError, complete: boolean): void {
-    if (response.destroyed) return;
+    if (response.destroyed) {
+      // For the log alone.
+      response.statusCode = refusal.status;
+      return;
+    }
     if (!complete || this.closing) response.setHeader('connection', 'close');
     if (refusal.status === 429) response.setHeader('retry-after', String(RETRY_AFTER_SECONDS));
     sendJson(response, refusal.status, refusal.body);

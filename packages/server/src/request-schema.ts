@@ -9,16 +9,39 @@ import { MAX_STOPS, MAX_STOP_LENGTH, type ServerLimits } from './limits.js';
 
 const MAX_TEXT = 1 << 20;
 const text = z.string().max(MAX_TEXT);
-const stopText = z.string().min(1).max(MAX_STOP_LENGTH);
-const ids = z
-  .array(
-    z
-      .number()
-      .int()
-      .min(0)
-      .max(2 ** 31 - 1),
-  )
-  .min(1);
+const MAX_MESSAGES = 10_000;
+
+/** A whole number of a range, which is what is said of any other. */
+function whole(least: number, most: number) {
+  return z.number().min(least).max(most).int();
+}
+
+export type RequestPrompt = string | number[] | string[] | number[][];
+
+/** Checked by hand: a list of millions ends at its first fault. */
+function isPrompt(value: unknown, most: number): value is RequestPrompt {
+  if (isText(value)) return true;
+  if (!Array.isArray(value) || value.length === 0) return false;
+  if (isId(value[0])) return value.every(isId);
+  if (value.length > most) return false;
+  return value.every(isText) || value.every((one) => Array.isArray(one) && one.length > 0 && one.every(isId));
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_TEXT;
+}
+
+function isId(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
+}
+
+function isStop(value: unknown): value is string | string[] {
+  const isOne = (one: unknown): boolean =>
+    typeof one === 'string' && one !== '' && one.length <= MAX_STOP_LENGTH;
+  return Array.isArray(value) ? value.length <= MAX_STOPS && value.every(isOne) : isOne(value);
+}
+
+const STOP_EXPECTED = `a text of 1 to ${MAX_STOP_LENGTH} characters, or at most ${MAX_STOPS} of them`;
 
 /** Settings that are taken only with the value that does nothing. */
 const neutral = {
@@ -33,23 +56,13 @@ const neutral = {
 function sharedFields({ maxChoices }: ServerLimits) {
   return {
     model: z.string().max(1000).nullish(),
-    max_tokens: z
-      .number()
-      .int()
-      .min(0)
-      .max(1 << 26)
-      .nullish(),
+    max_tokens: whole(0, 1 << 26).nullish(),
     temperature: z.number().min(0).max(100).nullish(),
     top_p: z.number().gt(0).max(1).nullish(),
-    top_k: z
-      .number()
-      .int()
-      .min(0)
-      .max(1 << 26)
-      .nullish(),
+    top_k: whole(0, 1 << 26).nullish(),
     seed: z.number().int().safe().nullish(),
-    n: z.number().int().min(1).max(maxChoices).nullish(),
-    stop: z.union([stopText, z.array(stopText).max(MAX_STOPS)]).nullish(),
+    n: whole(1, maxChoices).nullish(),
+    stop: z.custom<string | string[]>(isStop, STOP_EXPECTED).nullish(),
     stream: z.boolean().nullish(),
     stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
     ...neutral,
@@ -59,12 +72,12 @@ function sharedFields({ maxChoices }: ServerLimits) {
 function completionSchema(limits: ServerLimits) {
   return z.strictObject({
     ...sharedFields(limits),
-    prompt: z.union(
-      [text, ids, z.array(text).min(1).max(limits.maxChoices), z.array(ids).min(1).max(limits.maxChoices)],
-      'a text, a list of texts, token ids, or a list of lists of token ids',
+    prompt: z.custom<RequestPrompt>(
+      (value) => isPrompt(value, limits.maxChoices),
+      `a text, token ids, or at most ${limits.maxChoices} of either in a list`,
     ),
     echo: z.boolean().nullish(),
-    logprobs: z.number().int().min(0).max(limits.maxLogprobs).nullish(),
+    logprobs: whole(0, limits.maxLogprobs).nullish(),
     best_of: z.number().int().nullish(),
     suffix: z.literal('').nullish(),
   });
@@ -80,15 +93,10 @@ const message = z.strictObject({
 function chatSchema(limits: ServerLimits) {
   return z.strictObject({
     ...sharedFields(limits),
-    messages: z.array(message).min(1).max(10_000),
-    max_completion_tokens: z
-      .number()
-      .int()
-      .min(0)
-      .max(1 << 26)
-      .nullish(),
+    messages: z.array(message).min(1).max(MAX_MESSAGES),
+    max_completion_tokens: whole(0, 1 << 26).nullish(),
     logprobs: z.boolean().nullish(),
-    top_logprobs: z.number().int().min(0).max(limits.maxLogprobs).nullish(),
+    top_logprobs: whole(0, limits.maxLogprobs).nullish(),
     response_format: z.strictObject({ type: z.literal('text') }).nullish(),
   });
 }
@@ -124,6 +132,7 @@ export class RequestReader {
 
   /** @throws ApiError as {@link readCompletion}. */
   readChat(body: unknown): ChatRequest {
+    refuseCrowds(body);
     const request = this.read(this.chat, body);
     if (request.logprobs !== true && (request.top_logprobs ?? 0) > 0) {
       throw new ApiError(400, 'top_logprobs needs logprobs: true', 'invalid_value', 'top_logprobs');
@@ -169,6 +178,25 @@ export class RequestReader {
   }
 }
 
+/** A schema looks at every element of a list, however many are wrong. @throws ApiError 400 for more than messages have. */
+function refuseCrowds(body: unknown): void {
+  const { messages } = (body ?? {}) as { messages?: unknown };
+  if (!Array.isArray(messages)) return;
+  let count = messages.length;
+  for (const one of messages as ({ content?: unknown } | null)[]) {
+    if (count > MAX_MESSAGES) break;
+    const content = one?.content;
+    if (Array.isArray(content)) count += content.length;
+  }
+  if (count <= MAX_MESSAGES) return;
+  throw new ApiError(
+    400,
+    `more than ${MAX_MESSAGES} messages and parts of them`,
+    'invalid_value',
+    'messages',
+  );
+}
+
 function explained(issue: z.core.$ZodIssue): ApiError {
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!.slice(0, 100);
@@ -176,7 +204,7 @@ function explained(issue: z.core.$ZodIssue): ApiError {
       400,
       `not a parameter that is supported: ${JSON.stringify(key)}`,
       'unknown_parameter',
-      key,
+      [...issue.path.map(String), key].join('.'),
     );
   }
   const param = issue.path.map(String).join('.').slice(0, 200);

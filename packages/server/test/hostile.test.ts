@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TextGenerator } from '@selective-dpo/generation';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MODEL, POLICY, RunningServer, openPolicy, type Reply } from './running-server.js';
 
 let generator: TextGenerator;
@@ -122,6 +122,34 @@ describe('bodies', () => {
     ['two objects', '{"prompt": "a"}{"prompt": "b"}'],
   ])('%s is refused', async (_, body) => {
     expectRefusal(await running.send('/v1/completions', body), 400);
+  });
+
+  it('lists of faults, and prompts that are to be echoed, are refused before any work on them', async () => {
+    const large = await RunningServer.start(generator, { limits: { maxBodyBytes: 8 << 20 } });
+    const ids = (count: number, id: unknown) => Array.from({ length: count }, () => id);
+    for (const [path, body, param] of [
+      ['/v1/completions', { prompt: ids(1_000_000, -1) }, 'prompt'],
+      ['/v1/completions', { prompt: ids(1_000_000, {}) }, 'prompt'],
+      ['/v1/completions', { prompt: 'a', stop: ids(1_000_000, 3) }, 'stop'],
+      ['/v1/chat/completions', { messages: ids(1_000_000, {}) }, 'messages'],
+      ['/v1/chat/completions', { messages: [{ role: 'user', content: ids(1_000_000, {}) }] }, 'messages'],
+      ['/v1/completions', { prompt: 'a', logit_bias: { 5: 1 } }, 'logit_bias.5'],
+      ['/v1/completions', { prompt: 'a', n: 1e30 }, 'n'],
+    ] as const) {
+      const reply = await large.send(path, JSON.stringify(body));
+      expectRefusal(reply, 400);
+      expect(reply.json.error.param).toBe(param);
+      expect(reply.json.error.message).not.toMatch(/Invalid|9007199254740991/);
+    }
+    const decoded = vi.spyOn(generator.tokenizer, 'decode');
+    const echo = { prompt: ids(100_000, 5), echo: true, logprobs: 1, max_tokens: 0, n: 128 };
+    expectRefusal(await large.send('/v1/completions', JSON.stringify(echo)), 400);
+    expect(decoded).not.toHaveBeenCalled();
+    // Negative control: what fits is decoded.
+    expect((await large.send('/v1/completions', { ...echo, prompt: [5, 6], n: 2 })).status).toBe(200);
+    expect(decoded).toHaveBeenCalled();
+    decoded.mockRestore();
+    await large.server.close();
   });
 
   it('a body beyond the limit is refused, announced or not', async () => {

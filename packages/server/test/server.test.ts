@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import * as tf from '@tensorflow/tfjs-core';
 import { conversationIds } from '@selective-dpo/data';
 import type { TextGenerator } from '@selective-dpo/generation';
@@ -276,6 +277,31 @@ describe('closing', () => {
     expect(eventsOf((await at).text).length).toBeGreaterThan(3);
     await closed;
     await expect(other.send('/health')).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('waits for no client that stalls in the middle of its body', async () => {
+    const limits = { closeGraceMs: 50, requestTimeoutMs: 600_000 };
+    const other = await RunningServer.start(generator, { limits });
+    const head = 'POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
+    const stalled = other.raw(`${head}content-length: 1000\r\n\r\n{"prompt"`);
+    await expect.poll(() => other.server.requestsAtWork, { interval: 1 }).toBe(1);
+    await other.server.close();
+    expect(await stalled).toMatch(/^HTTP\/1\.1 503 /);
+    expect(other.events).toMatchObject([{ status: 503 }]);
+    expect(other.events[0]!.failure).toBeUndefined();
+  });
+
+  it('tells its log of a client that leaves in the middle of its body, without a failure', async () => {
+    const other = await RunningServer.start(generator);
+    const head = 'POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
+    const socket = connect(other.server.port, '127.0.0.1', () =>
+      socket.write(`${head}content-length: 1000\r\n\r\n{"prompt"`),
+    );
+    await expect.poll(() => other.server.requestsAtWork, { interval: 1 }).toBe(1);
+    socket.destroy();
+    await expect.poll(() => other.events).toMatchObject([{ status: 499 }]);
+    expect(other.events[0]!.failure).toBeUndefined();
+    await other.server.close();
   });
 
   it('stops them after the time of grace', async () => {

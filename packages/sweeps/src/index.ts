@@ -13,6 +13,7 @@ export {
   type SweepOptions,
   type SweepResult,
 } from './run-sweep.js';
+export { DEFAULT_METRIC, figuresBeside, refuseAbsentMetric, refuseUnheldMetric } from './shown-metric.js';
 export type { RunResult } from './results/run-result.js';
 export { STOP_WITH_PARENT, type RunProgress, type TrainOutcome } from './pool/train-process.js';
 export { renderMetricPlot } from './report/metric-plot.js';

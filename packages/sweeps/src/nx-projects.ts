@@ -1,12 +1,7 @@
 /** The runs of a sweep as Nx projects with a target `train`, so that `nx run-many -t train` runs them and caches their folders. */
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import {
-  InputError,
-  explainSystemError,
-  publishDirectory,
-  refuseLinkedFolder,
-} from '@selective-dpo/foundation';
+import { InputError, makeFolder, publishDirectory, refuseLinkedFolder } from '@selective-dpo/foundation';
 import { commandLine } from './command-lines.js';
 import type { SweepPlan } from './plan/plan-sweep.js';
 import { placeRuns, type RunPlace } from './pool/run-folders.js';
@@ -31,11 +26,7 @@ export async function writeNxProjects(
   const workspace = await workspaceOf(out);
   const tasks = join(out, TASKS_FOLDER);
   await refuseLinkedFolder(tasks);
-  try {
-    await mkdir(out, { recursive: true });
-  } catch (error) {
-    throw explainSystemError(error, directory);
-  }
+  await makeFolder(directory);
   const prefix = relative(workspace, out);
   const projects = (await placeRuns(out, plan.runs)).map((place) => ({
     name: `${prefix}/${place.run.folder}`.replace(/[^\w.-]/g, '_'),

@@ -1,6 +1,6 @@
 /** A sweep from its plan to its results: what is finished stays, the rest is run in a pool of processes. */
 import { setMaxListeners } from 'node:events';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join, parse } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -8,7 +8,7 @@ import {
   InputError,
   Interrupted,
   ProgressMeter,
-  explainSystemError,
+  makeFolder,
   refuseInside,
   removeTemporaries,
   type NoticeEvent,
@@ -115,11 +115,7 @@ async function claimFolder({ file, runs }: SweepPlan, directory: string): Promis
   for (const cache of new Set(runs.map(({ cacheDirectory }) => cacheDirectory))) {
     await refuseInside(directory, cache);
   }
-  try {
-    await mkdir(directory, { recursive: true });
-  } catch (error) {
-    throw explainSystemError(error, directory);
-  }
+  await makeFolder(directory);
   const names = (await readdir(directory)).filter((name) => !name.startsWith('.') && name !== basename(file));
   if (names.length > 0 && ![RUNS_FOLDER, TASKS_FOLDER, RESULTS_CSV].some((own) => names.includes(own))) {
     throw new InputError('folder-in-use', 'the folder is not empty and holds no sweep', {
@@ -186,13 +182,9 @@ async function publish(
   const runs = await runResults(places, messages);
   const finished = runs.filter(({ run }) => run.status === 'finished');
   if (finished.length > 0 && finished.every(({ run }) => !Object.hasOwn(run.metrics, metric))) {
-    listener({
-      type: 'notice',
-      code: 'no-metric',
-      message: metric.startsWith('eval/')
-        ? `no run has the figure ${metric}: set evalFraction to hold pairs out`
-        : `no run has the figure ${metric}`,
-    });
+    const held = plan.runs.some(({ made }) => made.config.evalFraction > 0);
+    const why = metric.startsWith('eval/') && !held ? ': set evalFraction to hold pairs out' : '';
+    listener({ type: 'notice', code: 'no-metric', message: `no run has the figure ${metric}${why}` });
   }
   await publishResults(directory, runs, plan.sweptKeys);
   const page = renderSweepReport({

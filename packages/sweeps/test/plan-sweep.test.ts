@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { describeProblem } from '@selective-dpo/foundation';
+import { canonicalJson, describeProblem, sha256 } from '@selective-dpo/foundation';
 import { resolveTrainingConfig } from '@selective-dpo/trainer';
 import { refusalOf } from '../../trainer/test/refusal.js';
+import { runDigest } from '../src/plan/planned-run.js';
 import { planSweep, trainArguments, type SweepPlan } from '../src/index.js';
 import { planOf, sweepFile } from './written-sweep.js';
 
@@ -85,6 +86,20 @@ describe('the runs of a sweep', () => {
       const settings = words.slice(words.indexOf('--resume') + 1);
       expect(await resolveTrainingConfig(undefined, settings)).toEqual(run.made.config);
     }
+  });
+});
+
+describe('the key of a run', () => {
+  it('is that of before there was refTrust, until it is set', async () => {
+    const sources = { policySha256: 'p', cacheManifestSha256: 'c' };
+    const digest = async (...words: string[]) =>
+      runDigest({ ...sources, config: await resolveTrainingConfig(undefined, words) });
+    const config = Object.entries(await resolveTrainingConfig(undefined, []));
+    const before = Object.fromEntries(config.filter(([key]) => !key.startsWith('refTrust')));
+    expect(await digest()).toBe(sha256(canonicalJson({ ...sources, config: before })));
+    const set = ['refTrust=drop', 'refTrust=weight'].map((word) => digest(word));
+    expect(new Set([await digest(), ...(await Promise.all(set))]).size).toBe(3);
+    expect(await digest('refTrust=weight', 'refTrustScale=1')).not.toBe(await digest('refTrust=weight'));
   });
 });
 

@@ -11,6 +11,7 @@ export { describePlan, longestPair, planMemory, type MemoryPlan } from './config
 export {
   FINAL_FOLDER,
   RUN_CONFIG_FILE,
+  identifyingSettings,
   readRun,
   runOfFolder,
   type RunIdentity,
@@ -44,7 +45,9 @@ export { sftLoss } from './loss/sft-loss.js';
 export { distillationLoss, type DistillationRest, type TopLogps } from './loss/distillation-loss.js';
 export { LOSS_TYPES, pairLoss, type LossType, type PairLossOptions } from './loss/pair-loss.js';
 export type { MetricsRecord } from './run/run-recorder.js';
+export { FIGURE_NAMES } from './step/figure-names.js';
 export { pairRewards, type Metrics, type PairOutcome } from './step/batch-metrics.js';
 export { refuseNonFiniteLogps } from './step/finiteness.js';
 export type { CachedPair, MicroBatching, Objective } from './step/selective-step.js';
+export { REF_TRUSTS, pairTrust, referenceMargin, type RefTrust } from './trust/pair-trust.js';
 export { maskedLogRatio } from './loss/preference-loss.js';

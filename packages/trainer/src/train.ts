@@ -5,12 +5,12 @@
 import { join } from 'node:path';
 import {
   Interrupted,
-  InputError,
   InputErrors,
   ProgressMeter,
+  counted,
   type ProgressListener,
 } from '@selective-dpo/foundation';
-import { CacheReader, splitRows } from '@selective-dpo/data';
+import { CacheReader } from '@selective-dpo/data';
 import { AdamW, openEngine, type CausalLM, type Engine } from '@selective-dpo/model';
 import type { TrainingConfig } from './config/training-config.js';
 import { refuseUnfitCache } from './config/cache-fitness.js';
@@ -37,12 +37,15 @@ import {
   runFingerprint,
   type RunIdentity,
 } from './run/run-directory.js';
+import { rowsOfRun, type RunRows } from './run/run-rows.js';
 import { TrainingOrder } from './run/training-order.js';
 import { SelectionHistory } from './selection/selection-history.js';
 import type { Metrics } from './step/batch-metrics.js';
 import { refuseNonFiniteLogps, refuseNonFiniteWeights, type FoundAt } from './step/finiteness.js';
 import { optimiserStep } from './step/optimiser-step.js';
 import type { CachedPair, MicroBatching, Objective } from './step/selective-step.js';
+import { droppedNotice, referenceWarning } from './trust/reference-survey.js';
+import { withTrust } from './trust/trust-weights.js';
 
 export interface TrainOptions {
   /** Hugging Face model directory to start from. */
@@ -67,6 +70,8 @@ export interface TrainResult {
   alreadyComplete: boolean;
   /** Last figures of each split that has any. */
   lastMetrics: { train?: Metrics; eval?: Metrics };
+  /** Pairs of the cache, and how many of them the reference orders as they are labelled; absent where nothing was trained. */
+  reference?: { pairs: number; ordered: number };
 }
 
 /**
@@ -81,7 +86,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     refuseUnfitCache(options.config, cache);
     const policy = await openPolicy(options.policyDirectory, cache, options.cacheDirectory);
     const engine = await openEngine(options.config.engine, { precision: options.config.precision });
-    const run = new TrainingRun(options, cache, policy, engine, await microBatching(options, cache, engine));
+    const rows = await rowsOfRun(cache, options.config, options.signal);
+    const micro = await microBatching(options, cache, engine);
+    const run = new TrainingRun(options, cache, policy, engine, micro, rows);
     return await run.toTheEnd();
   } finally {
     await cache.close();
@@ -92,7 +99,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 class TrainingRun {
   private readonly config: TrainingConfig;
   private readonly order: TrainingOrder;
-  private readonly evalRows: Uint32Array;
   private readonly identity: RunIdentity;
   private lastMetrics: TrainResult['lastMetrics'] = {};
   private state!: TrainingState;
@@ -105,19 +111,10 @@ class TrainingRun {
     private readonly policy: Policy,
     private readonly engine: Engine,
     private readonly micro: MicroBatching,
+    private readonly rows: RunRows,
   ) {
     const { config } = options;
     this.config = config;
-    const rows = splitRows(cache.rowCount, config.evalFraction, config.seed);
-    if (rows.train.length === 0) {
-      throw new InputError('no-training-pairs', 'nothing is left to train on', {
-        file: options.cacheDirectory,
-        found: `${cache.rowCount} pairs, ${rows.eval.length} of them held out`,
-        expected: 'at least one training pair',
-        hint: 'lower evalFraction or score more rows',
-      });
-    }
-    this.evalRows = rows.eval;
     this.order = new TrainingOrder(rows.train, config);
     this.identity = {
       policySha256: policy.weightsSha256,
@@ -134,6 +131,7 @@ class TrainingRun {
       if (resume && !earlier)
         this.notice('no-run', `${outDirectory} holds no run to go on with: a new one begins`);
       if (earlier && (await isFinished(this.finalDirectory))) return await this.finishedBefore();
+      this.tellOfReference();
       return await this.trainFrom(earlier);
     } finally {
       await lock.release();
@@ -169,7 +167,9 @@ class TrainingRun {
         lastMetrics: this.lastMetrics,
       });
       const { step: steps } = this.state;
-      return { steps, finalDirectory, alreadyComplete: false, lastMetrics: this.lastMetrics };
+      const { survey } = this.rows;
+      const reference = survey && { reference: { pairs: survey.pairs, ordered: survey.ordered } };
+      return { steps, finalDirectory, alreadyComplete: false, lastMetrics: this.lastMetrics, ...reference };
     } finally {
       this.state.optimizer.dispose();
       this.state.model.dispose();
@@ -180,6 +180,15 @@ class TrainingRun {
     const lastMetrics = await lastMetricsIn(this.metricsFile);
     const { finalDirectory, order } = this;
     return { steps: order.totalSteps, finalDirectory, alreadyComplete: true, lastMetrics };
+  }
+
+  /** Whether the reference orders the pairs, and what becomes of those that it does not. */
+  private tellOfReference(): void {
+    const { config } = this;
+    const { survey } = this.rows;
+    if (survey === undefined) return;
+    const dropped = config.refTrust === 'drop' ? [droppedNotice(survey)] : [];
+    for (const notice of [...dropped, referenceWarning(survey) ?? []].flat()) this.options.listener?.(notice);
   }
 
   private makeOptimizer = (model: CausalLM): AdamW =>
@@ -219,7 +228,7 @@ class TrainingRun {
     return InitialSelection.open(outDirectory, {
       runFingerprint: runFingerprint(this.identity),
       cacheRows: this.cache.rowCount,
-      rows: Uint32Array.from([...this.order.rowsSeen(), ...this.evalRows]).sort(),
+      rows: Uint32Array.from([...this.order.rowsSeen(), ...this.rows.eval]).sort(),
       readRow: (index) => this.pairs.row(index),
       objective: this.objective(0),
       micro: this.micro,
@@ -257,16 +266,18 @@ class TrainingRun {
       const dataSeconds = (performance.now() - waited) / 1000;
       next = this.readAhead(this.state.step + 1);
       const metrics = await this.takeStep(pairs, dataSeconds);
-      this.options.listener?.(meter.advance(1, { loss: metrics['loss']!, 'tokens/s': metrics['tokens/s']! }));
       await this.afterStep();
+      // Behind the evaluation, so that who hears of the last step has heard of its held-out figures.
+      this.options.listener?.(meter.advance(1, { loss: metrics['loss']!, 'tokens/s': metrics['tokens/s']! }));
     }
   }
 
   /** One step and its line of metrics. */
   private async takeStep(pairs: CachedPair[], dataSeconds: number): Promise<Metrics> {
     const { config, order, micro, engine, state } = this;
+    const { survey } = this.rows;
     const { policyDirectory } = this.options;
-    const context = { config, order, micro, engine, policyDirectory };
+    const context = { config, order, micro, engine, policyDirectory, survey };
     const metrics = await optimiserStep(state, pairs, this.objective(state.step), context, dataSeconds);
     this.lastMetrics.train = metrics;
     await this.recorder.record('train', state.step, metrics);
@@ -282,15 +293,15 @@ class TrainingRun {
   }
 
   private async evaluateNow(): Promise<void> {
-    if (this.evalRows.length === 0) return;
+    if (this.rows.eval.length === 0) return;
     const { model, step } = this.state;
-    const metrics = await evaluate(model, this.pairs, this.evalRows, this.objective(0), this.micro);
+    const metrics = await evaluate(model, this.pairs, this.rows.eval, this.objective(0), this.micro);
     refuseNonFiniteLogps(metrics, this.now);
     this.lastMetrics.eval = metrics;
     await this.recorder.record('eval', step, metrics);
     this.notice(
       'evaluated',
-      `step ${step}: on ${this.evalRows.length} held-out pairs loss ${metrics['loss']!.toFixed(4)}, chosen answer ` +
+      `step ${step}: on ${counted(this.rows.eval.length, 'held-out pair')} loss ${metrics['loss']!.toFixed(4)}, chosen answer ` +
         `likelier in ${(100 * metrics['logps/accuracies']!).toFixed(1)}%, its reward higher in ` +
         `${(100 * metrics['rewards/accuracies']!).toFixed(1)}%`,
       { step, ...metrics },
@@ -324,7 +335,8 @@ class TrainingRun {
   }
 
   private async pairsOfStep(step: number): Promise<CachedPair[]> {
-    return Promise.all(this.order.rowsOfStep(step).map((index) => readPair(this.pairs, index)));
+    const pairs = this.order.rowsOfStep(step).map((index) => readPair(this.pairs, index));
+    return (await Promise.all(pairs)).map((pair) => withTrust(pair, this.config, this.rows.survey));
   }
 
   /** Rows of the cache, every id of which the policy has. */

@@ -133,7 +133,9 @@ describe('values that are refused', () => {
     // Wrong types.
     ['keep=half', '"half"', 'a number'],
     ['keep="0.4"', '"0.4"', 'a number'],
-    ['keep=', 'null', 'a number'],
+    ['keep=', '""', 'a number'],
+    ['memoryLimit=', '""', 'none, or a size such as 16GiB, 800MiB or 12.5GB'],
+    ['memoryLimit=~', 'null', 'none, or a size such as 16GiB, 800MiB or 12.5GB'],
     ['keep=true', 'true', 'a number'],
     ['keep=[0.4]', '"[0.4]"', 'a number'],
     ['keep={a: 1}', '"{a: 1}"', 'a number'],

@@ -73,7 +73,7 @@ describe('a new run', () => {
     await writeFile(file, 'x');
     for (const place of [file, join(file, 'run')]) {
       const problems = await refusalOf(() => prepare(place, identity(), false));
-      expect(problems).toMatchObject([{ code: 'not-a-folder', details: { file: place } }]);
+      expect(problems).toMatchObject([{ code: 'not-a-folder', details: { file } }]);
     }
     expect(await readFile(file, 'utf8')).toBe('x');
   });
@@ -130,6 +130,31 @@ describe('a folder that holds a run', () => {
     const wanted = identity({ saveEvery: 3, saveTotalLimit: 9 });
     expect(await prepare(folder, wanted, true)).toBe(true);
     expect(runFingerprint(wanted)).toBe(runFingerprint(identity()));
+  });
+
+  it('may be gone on with under a memory limit of the same size, and under no other', async () => {
+    const limited = (memoryLimit: string) => identity({ memoryLimit });
+    const folder = await begun(limited('16GiB'));
+    for (const same of ['16GiB', '17179869184B', '16384 mib']) {
+      expect(await prepare(folder, limited(same), true)).toBe(true);
+      expect(runFingerprint(limited(same))).toBe(runFingerprint(limited('16GiB')));
+    }
+    for (const other of ['16GB', '8GiB', 'none']) {
+      const problems = await refusalOf(() => prepare(folder, limited(other), true));
+      expect(problems).toMatchObject([
+        {
+          code: 'run-differs',
+          details: {
+            file: join(folder, 'run.json'),
+            field: 'config.memoryLimit',
+            found: `"${other}"`,
+            expected: '"16GiB"',
+            hint: expect.stringContaining('--memory-limit') as string,
+          },
+        },
+      ]);
+      expect(runFingerprint(limited(other))).not.toBe(runFingerprint(limited('16GiB')));
+    }
   });
 
   it.each(['', '{"config":', 'null', '7'])('is refused when its description is %j', async (text) => {

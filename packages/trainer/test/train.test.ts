@@ -4,6 +4,7 @@ import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
 import { splitRows, type CacheRow } from '@selective-dpo/data';
 import { CausalLM, openEngine, type Engine } from '@selective-dpo/model';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { FIGURE_NAMES } from '../src/index.js';
 import { freshFolder } from './fresh-folder.js';
 import { codesOf, refusalOf } from './refusal.js';
 import { pairRows, writeCache } from './small-cache.js';
@@ -46,6 +47,22 @@ const exchanged = (row: CacheRow): Partial<CacheRow> => ({
 });
 
 describe('a run', () => {
+  it('writes the figures that are known by name, and tells of its last step behind its last evaluation', async () => {
+    const told: string[] = [];
+    const { folder } = await runWith(inputs, {
+      config: { maxSteps: 14, evalFraction: 0.2 },
+      listener: (event) =>
+        told.push(event.type === 'progress' ? `${event.stage} ${event.done}` : String(event.code)),
+    });
+    expect(told.slice(-3)).toEqual(['train 13', 'evaluated', 'train 14']);
+    const names = (await linesOf(folder)).flatMap(({ split, ...figures }) =>
+      Object.keys(figures)
+        .filter((name) => !/^(?:step|time)$|^(?:seconds|memory)\/|\/s$/.test(name))
+        .map((name) => `${split}/${name}`),
+    );
+    expect([...new Set(names)].sort()).toEqual([...FIGURE_NAMES].sort());
+  });
+
   it('writes a line a step and a policy that loads, and lowers the loss', async () => {
     const { folder, steps, finalDirectory, lastMetrics } = await runWith(inputs, {
       config: { maxSteps: 20 },
@@ -314,7 +331,7 @@ describe('evaluation within a run', () => {
     const few = { ...inputs, cacheDirectory: await writeCache(inputs.policyDirectory, pairRows(1)) };
     const problems = await refusalOf(() => runWith(few, { config: { evalFraction: 0.5 } }));
     expect(problems).toMatchObject([
-      { code: 'no-training-pairs', details: { found: '1 pairs, 1 of them held out' } },
+      { code: 'no-training-pairs', details: { found: '1 pair, 1 of them held out' } },
     ]);
     expect((await runWith(few, { config: { evalFraction: 0 } })).steps).toBe(6);
   });

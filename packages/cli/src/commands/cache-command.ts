@@ -1,3 +1,4 @@
+import { counted } from '@selective-dpo/foundation';
 import type { Command } from 'commander';
 import { cacheInfo, verifyCache } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
@@ -15,8 +16,8 @@ export function addCacheCommand(program: Command, context: CommandContext): void
       context.run(values, async (writer) => {
         const report = await verifyCache(directory, writer.listen);
         writer.result({ directory, ...report }, [
-          `${directory} is whole: ${report.rows} pairs, ${report.responseTokens} response tokens in ` +
-            `${report.shards} shards, ${formatBytes(report.bytes)}`,
+          `${directory} is whole: ${counted(report.rows, 'pair')}, ${counted(report.responseTokens, 'response token')} in ` +
+            `${counted(report.shards, 'shard')}, ${formatBytes(report.bytes)}`,
         ]);
       }),
     );

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
-import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { isFolder } from '@selective-dpo/foundation';
 import { BENCHMARKS, answerQuestions, evaluatedModels, type AnswerResult } from '@selective-dpo/evaluation';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import type { CommandContext } from '../command-context.js';
@@ -69,7 +69,7 @@ function requestOf(options: OptionReader) {
 
 /** FastChat and Arena-Hard take a file's name for the model's. */
 async function answerFile(out: string, modelId: string): Promise<string> {
-  const folder = /[\\/]$/.test(out) || (await stat(out).catch(() => undefined))?.isDirectory() === true;
+  const folder = /[\\/]$/.test(out) || (await isFolder(out));
   return folder ? join(out, `${basename(modelId)}.jsonl`) : out;
 }
 

@@ -74,6 +74,9 @@ function requestOf(options: OptionReader): {
   now: () => number;
 } {
   const baselineFile = options.text('baseline');
+  if (baselineFile !== undefined && baselineFile === options.text('answers')) {
+    options.refuse('--baseline', baselineFile, "another model's answers than --answers");
+  }
   return {
     request: {
       questionFile: options.required('questions', '--questions', 'a file of questions'),

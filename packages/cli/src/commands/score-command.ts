@@ -32,7 +32,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     .option('--batch-tokens <n>', 'tokens computed at one time', String(DEFAULT_BATCH_TOKENS))
     .option(
       '--memory-limit <size>',
-      'memory the process may take, e.g. 16GiB; lowers --batch-tokens where needed',
+      'memory the process may take, e.g. 16GiB, or none; lowers --batch-tokens where needed',
     )
     .option('--top-logprobs <n>', 'likeliest tokens kept in the place of each one, for loss=distillation')
     .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
@@ -55,7 +55,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           engine: options.oneOf('engine', '--engine', ENGINE_CHOICES),
           precision: options.oneOf('precision', '--precision', ['fp32', 'bf16-matmul']),
           batchTokens: options.whole('batchTokens', '--batch-tokens', 1),
-          memoryLimit: options.byteSize('memoryLimit', '--memory-limit'),
+          memoryLimit: options.memoryLimit('memoryLimit', '--memory-limit'),
           topLogprobs: options.whole('topLogprobs', '--top-logprobs', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
         };

@@ -1,9 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { quoteValue } from '@selective-dpo/foundation';
 import {
+  DEFAULT_METRIC,
   collectSweep,
   commandLines,
+  figuresBeside,
   planSweep,
+  refuseAbsentMetric,
+  refuseUnheldMetric,
   REPORT_FILE,
   runSweep,
   writeNxProjects,
@@ -17,7 +22,6 @@ import { SweepScreen } from '../console/sweep-screen.js';
 import { renderTable, type TableRow } from '../demo/result-table.js';
 import { OptionReader } from '../options.js';
 
-const DEFAULT_METRIC = 'eval/rewards/accuracies';
 const MAX_PARALLEL = 256;
 /** Rows of the table at the end; the files have all. */
 const MAX_ROWS = 50;
@@ -36,7 +40,7 @@ export function addSweepCommand(program: Command, context: CommandContext): void
     .argument('<file>', 'YAML: policy, cache, base, grid, list, runs, seeds')
     .option('--out <dir>', 'folder of the sweep: runs and results')
     .option('--parallel <n>', 'runs at one time', '1')
-    .option('--metric <name>', 'figure that is shown first, with its split', DEFAULT_METRIC)
+    .option('--metric <name>', `figure that is shown first, with its split (default: ${DEFAULT_METRIC})`)
     .option('--print-commands', 'one command line a run that is not finished; nothing is started')
     .option('--collect', 'gather the results of what ran elsewhere; nothing is started')
     .option('--nx', 'write one Nx project a run, for nx run-many -t train; nothing is started')
@@ -46,14 +50,16 @@ export function addSweepCommand(program: Command, context: CommandContext): void
         const options = new OptionReader(values);
         const directory = options.required('out', '--out', 'a folder');
         const parallel = options.whole('parallel', '--parallel', 1, MAX_PARALLEL) ?? 1;
-        const metric = options.text('metric') ?? DEFAULT_METRIC;
-        if (!/^(train|eval)\/[\w/]{1,64}$/.test(metric)) {
-          options.refuse('--metric', metric, 'a figure of metrics.jsonl behind its split, e.g. eval/loss');
-        }
+        const asked = options.text('metric');
+        const metric = asked ?? DEFAULT_METRIC;
+        const others = figuresBeside(metric);
+        if (others !== undefined)
+          options.refuse('--metric', quoteValue(metric), `one of ${others.join(', ')}`);
         const modes = Object.entries(INSTEAD).filter(([name]) => options.flag(name));
         for (const [, flag] of modes.slice(1)) options.refuse(flag, `with ${modes[0]![1]}`, 'one of both');
         options.finish();
         const plan = await planSweep(file);
+        if (asked !== undefined) refuseUnheldMetric(asked, plan);
         const mode = modes[0]?.[0];
         if (mode === 'printCommands') {
           const commands = await commandLines(plan, directory, PROGRAM);
@@ -73,6 +79,7 @@ export function addSweepCommand(program: Command, context: CommandContext): void
             ? await collectSweep(request)
             : await runSweep({ ...request, parallel, program: PROGRAM, signal });
         report(writer, result, plan.sweptKeys, metric);
+        if (asked !== undefined) refuseAbsentMetric(asked, result.runs);
       }),
     );
 }

@@ -70,11 +70,18 @@ function settingsHelp(): string {
 
 function describe(result: TrainResult): string[] {
   const { train: last, eval: held } = result.lastMetrics;
+  const { reference } = result;
   return [
     result.alreadyComplete
       ? `the run was finished before, after ${formatCount(result.steps, 'step')}; the policy is in ${result.finalDirectory}`
       : `${formatCount(result.steps, 'step')} done; the policy is in ${result.finalDirectory}`,
     ...(last === undefined ? [] : [`last training loss ${last['loss']!.toFixed(4)}`]),
+    ...(reference === undefined
+      ? []
+      : [
+          `the reference finds the chosen answer likelier in ` +
+            `${((100 * reference.ordered) / reference.pairs).toFixed(1)}% of ${formatCount(reference.pairs, 'pair')}`,
+        ]),
     ...(held === undefined
       ? []
       : [

@@ -2,7 +2,7 @@
  * Everything the command line prints. On a terminal, progress is one line that is written over; elsewhere it is a
  * plain line now and then; with --json, standard output holds one JSON object a line and nothing else.
  */
-import { InputError, InputErrors, Interrupted, describeProblem } from '@selective-dpo/foundation';
+import { Interrupted, describeProblem, problemsOf } from '@selective-dpo/foundation';
 import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
 import { formatDuration, formatRate } from './format.js';
 
@@ -11,6 +11,12 @@ export interface TextStream {
   write(text: string): unknown;
   isTTY?: boolean;
   columns?: number;
+  /** More was written than the reader has taken. */
+  writableNeedDrain?: boolean;
+  /** Nobody reads any more. */
+  destroyed?: boolean;
+  on?(event: 'drain' | 'close', listener: () => void): unknown;
+  off?(event: 'drain' | 'close', listener: () => void): unknown;
 }
 
 const TERMINAL_INTERVAL_MS = 100;
@@ -75,6 +81,21 @@ export class ConsoleWriter {
   /** A piece of a text as it comes, for people; a terminal is not shown control characters out of it. */
   piece(text: string): void {
     if (!this.json) this.out.write(this.isTerminal ? withoutControls(text) : text);
+  }
+
+  /** Waits for a slow reader, so that what was found does not pile up in memory. Returns whether there is still one. */
+  async reader(): Promise<boolean> {
+    const { out } = this;
+    if (out.writableNeedDrain === true) {
+      await new Promise<void>((resolve) => {
+        const goOn = (): void => {
+          for (const event of ['drain', 'close'] as const) out.off?.(event, goOn);
+          resolve();
+        };
+        for (const event of ['drain', 'close'] as const) out.on?.(event, goOn);
+      });
+    }
+    return out.destroyed !== true;
   }
 
   /** What a command found: an object for programs, lines for people. */
@@ -170,15 +191,10 @@ export class ConsoleWriter {
   }
 }
 
-/** A model may write what a terminal takes for a command. */
-function withoutControls(text: string): string {
+/** A model or a file may hold what a terminal takes for a command. */
+export function withoutControls(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
-}
-
-function problemsOf(error: unknown): readonly InputError[] | undefined {
-  if (error instanceof InputErrors) return error.problems;
-  return error instanceof InputError ? [error] : undefined;
 }
 
 /** Parts that do not fit a width are left out whole, the last first: a number cut short would be another number. */

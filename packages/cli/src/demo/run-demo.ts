@@ -2,9 +2,8 @@
  * The whole method on what the package carries, from the outside: score with the reference, verify the cache, look at
  * what is selected, train Selective-DPO and plain DPO, compare them on held-out orders.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainSystemError, Interrupted, publishBytes } from '@selective-dpo/foundation';
+import { Interrupted, makeFolder, publishBytes } from '@selective-dpo/foundation';
 import { CacheReader, loadPairTokenizer, verifyCache, type PairTokenizer } from '@selective-dpo/data';
 import { CausalLM, openEngine, type EngineName } from '@selective-dpo/model';
 import { scoreDataset } from '@selective-dpo/ref-scorer';
@@ -82,9 +81,7 @@ class Demo {
 
   async introduce(): Promise<void> {
     const { outDirectory, engine } = this.options;
-    await mkdir(outDirectory, { recursive: true }).catch((error: unknown) => {
-      throw explainSystemError(error, outDirectory);
-    });
+    await makeFolder(outDirectory);
     this.tokenizer = await loadPairTokenizer(DEMO_FILES.policy);
     const opened = await openEngine(engine);
     this.section('What is going on');
@@ -203,7 +200,10 @@ class Demo {
       outDirectory: this.output[run],
       config: this.training(run),
       resume: true,
-      listener: this.writer.listen,
+      // That there is nothing to go on with is what a demo expects.
+      listener: (event) => {
+        if (!('code' in event && event.code === 'no-run')) this.writer.listen(event);
+      },
       ...(this.options.signal === undefined ? {} : { signal: this.options.signal }),
     });
     const seconds = (performance.now() - started) / 1000;

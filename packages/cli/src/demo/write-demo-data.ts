@@ -1,7 +1,6 @@
 /** Writes the demo's tokenizer and preference files: the same bytes on every machine. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainSystemError, publishBytes, publishFile } from '@selective-dpo/foundation';
+import { makeFolder, publishBytes, publishFile } from '@selective-dpo/foundation';
 import { preferenceRows, type DemoPreferenceRow } from './rows.js';
 import { demoTokenizerFiles } from './tokenizer-files.js';
 
@@ -44,12 +43,4 @@ async function writeRows(path: string, rows: Iterable<DemoPreferenceRow>): Promi
   await publishFile(path, async (handle) => {
     for (const row of rows) await handle.write(`${JSON.stringify(row)}\n`);
   });
-}
-
-async function makeFolder(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true });
-  } catch (error) {
-    throw explainSystemError(error, directory);
-  }
 }

@@ -175,6 +175,9 @@ describe('bad input ends with one line and exit code 2', () => {
     expectRefusal(await limited('100MiB'), ['--memory-limit', '100 MiB', 'at least', 'the process']);
     expect(await readdir(out).catch(() => [])).toEqual([]);
     expectRefusal(await train(POLICY, cache, 'memoryLimit=16'), ['memoryLimit', '16', 'GiB']);
+    expectRefusal(await train(POLICY, cache, 'memoryLimit='), ['memoryLimit', '""', 'none, or a size']);
+    expectRefusal(await limited(''), ['--memory-limit', '""', 'none, or a size']);
+    expect((await limited('none')).code).toBe(0);
     expectRefusal(await train(POLICY, cache, '--memory-limit', '100MiB'), [
       'memoryLimit',
       '100MiB',

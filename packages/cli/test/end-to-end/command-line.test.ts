@@ -114,7 +114,23 @@ describe('help', () => {
     expect(stdout).toContain('window, sentence');
     const { stderr } = await sdpo(['score', '--max-lenght', '5']);
     expect(stderr.trim().split('\n')).toHaveLength(1);
-    expect(stderr).toContain('(Did you mean --max-length?)');
+    expect(stderr).toContain('did you mean --max-length?; see sdpo score --help');
     expect(stderr).not.toContain('\\n');
+  });
+
+  it.each([
+    ['train --learningRate=1e-3', 'write learningRate=1e-3, without dashes; see sdpo train --help'],
+    ['train --learning-rate 1e-3', 'write learningRate=…, without dashes; see sdpo train --help'],
+    ['train --polcy=./x', 'did you mean --policy?; see sdpo train --help'],
+    ['eval preferences --keep=1', 'write keep=1, without dashes; see sdpo eval preferences --help'],
+    // Negative control: no settings there.
+    ['score --learningRate=1', 'found "--learningRate"; see sdpo score --help'],
+    ['score extra', 'see sdpo score --help'],
+    ['scor', 'see sdpo --help'],
+  ])('%s is told what to write, and whose help to read', async (words, hint) => {
+    const { stderr, code } = await sdpo(words.split(' '));
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(/^error: /)]);
+    expect(stderr.trim().endsWith(hint), stderr).toBe(true);
   });
 });

@@ -129,6 +129,32 @@ describe('sdpo sweep', () => {
     expect(await readFile(join(out, 'results.csv'), 'utf8')).toContain("'=a b,");
   }, 60_000);
 
+  it('refuses a figure that there is not before a run, and after it one that no run has', async () => {
+    const lines = [BASE.replace('evalFraction: 0.2', 'evalFraction: 0'), 'runs: {a: {keep: 1}}'];
+    const file = await sweepFile(lines, 'metric.yaml');
+    const out = join(folder, 'metric');
+    const sweep = (...metric: string[]) => sdpo(['sweep', file, '--out', out, ...metric]);
+    for (const [metric, part] of [
+      ['train/los', 'expected one of train/loss, '],
+      ['WRONG', 'expected one of '],
+      ['eval/loss', 'set evalFraction'],
+    ] as const) {
+      const { code, stderr } = await sweep('--metric', metric);
+      expect([code, stderr], stderr).toEqual([2, expect.stringContaining(part) as string]);
+    }
+    await expect(stat(out)).rejects.toThrow();
+    // Of a run in which no pair came twice; the results are published all the same.
+    const absent = await sweep('--metric', 'train/selection/overlap_previous');
+    expect([absent.code, absent.stderr]).toEqual([
+      2,
+      expect.stringContaining('expected one of train/selection/overlap_random, ') as string,
+    ]);
+    expect(await readFile(join(out, 'results.csv'), 'utf8')).toContain('finished');
+    expect((await sweep('--metric', 'train/loss')).code).toBe(0);
+    // Nobody asked for the default.
+    expect((await sweep()).code).toBe(0);
+  }, 60_000);
+
   it('refuses a bad file with all its problems before anything is started', async () => {
     const lines = [
       'base: {engin: wasm, maxSteps: many}',

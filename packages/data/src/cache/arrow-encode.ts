@@ -13,10 +13,19 @@ import {
   makeData,
   type Data,
 } from 'apache-arrow';
+import { InputError, formatByteSize } from '@selective-dpo/foundation';
 import { sumLogps, type CacheRow } from './cache-row.js';
 
 /** Rows in a record batch: what reading one row costs at most. */
 export const RECORD_BATCH_ROWS = 32;
+
+/**
+ * Largest record batch that is written or read: {@link RECORD_BATCH_ROWS} rows of 8 MiB, which are a million response tokens
+ * a row, two million of a prompt, or 8,000 response tokens with 128 likeliest ones each. A reader may hold two of them.
+ */
+export const MAX_BATCH_BYTES = RECORD_BATCH_ROWS << 23;
+/** Of a record batch, beside its values, at most: metadata, offsets, what fills up buffers. */
+const OTHER_BATCH_BYTES = 1 << 16;
 
 const list = (name: string, item: Int32 | Float32) =>
   new Field(name, new List(new Field('element', item, false)), false);
@@ -54,6 +63,32 @@ export function encodeArrowShard(rows: readonly CacheRow[]): Uint8Array {
     batches.push(recordBatch(rows.slice(begin, begin + RECORD_BATCH_ROWS)));
   }
   return RecordBatchFileWriter.writeAll(batches).toUint8Array(true);
+}
+
+/**
+ * Checks that record batches of these rows can be read again.
+ * @param file named in the error.
+ * @throws InputError `cache-rows-too-large`.
+ */
+export function refuseLargeBatches(rows: readonly CacheRow[], file: string): void {
+  for (let begin = 0; begin < rows.length; begin += RECORD_BATCH_ROWS) {
+    const batch = rows.slice(begin, begin + RECORD_BATCH_ROWS);
+    const bytes = batch.reduce((sum, row) => sum + bytesOf(row), OTHER_BATCH_BYTES);
+    if (bytes <= MAX_BATCH_BYTES) continue;
+    throw new InputError('cache-rows-too-large', 'rows are too long for a cache', {
+      file,
+      row: batch[0]!.sourceRow,
+      found: `${formatByteSize(bytes)} in ${batch.length} rows from this one on`,
+      expected: `at most ${formatByteSize(MAX_BATCH_BYTES)}`,
+      hint: 'score with a smaller --max-length or --top-logprobs',
+    });
+  }
+}
+
+function bytesOf({ pairId, promptIds, chosenIds, rejectedIds, refTop }: CacheRow): number {
+  const likeliest = refTop === undefined ? 0 : refTop.chosenIds.length + refTop.rejectedIds.length;
+  const pairs = chosenIds.length + rejectedIds.length + likeliest;
+  return Buffer.byteLength(pairId) + 4 * promptIds.length + 8 * pairs;
 }
 
 function recordBatch(rows: readonly CacheRow[]): RecordBatch {

@@ -5,7 +5,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { InputError, explainSystemError } from '@selective-dpo/foundation';
-import { arrowSchema } from './arrow-encode.js';
+import { MAX_BATCH_BYTES, arrowSchema } from './arrow-encode.js';
 import {
   ARROW_MAGIC,
   ARROW_TRAILER_BYTES,
@@ -31,8 +31,6 @@ export interface ShardLayout {
 const [FOOTER_BLOCK_BYTES, FOOTER_OTHER_BYTES] = [24, 1 << 20];
 /** Read at the end of a file in one go: most footers are in it. */
 const TAIL_BYTES = 4096;
-/** Largest record batch that is read. */
-const MAX_BATCH_BYTES = 1 << 30;
 
 export class ArrowShard {
   private readonly reading = new Set<Promise<unknown>>();
@@ -74,6 +72,14 @@ export class ArrowShard {
     }
   }
 
+  /** How many record batches from number `first` on lie within `bytes` of the file, the shard's last at most; at least 1. */
+  batchesWithin(first: number, bytes: number): number {
+    const end = this.blocks[first]!.offset + bytes;
+    let next = first + 1;
+    while (next < this.blocks.length && endOf(this.blocks[next]!) <= end) next++;
+    return next - first;
+  }
+
   /**
    * Reads `count` record batches from number `first` on, of which the shard has as many, at one time: they share their memory.
    * @throws InputError `cache-damaged`.
@@ -98,7 +104,7 @@ export class ArrowShard {
   row(index: number, place: number, memory: ReadMemory): Promise<CacheRow> {
     return this.registered(async () => {
       const block = this.blocks[index]!;
-      const bytes = memory.take(endOf(block) - block.offset);
+      const bytes = await memory.take(endOf(block) - block.offset);
       try {
         await readInto(bytes, this.handle, block.offset);
         return copyOf(this.recordBatch(index, bytes).row(place));
@@ -162,7 +168,7 @@ function refuseOtherPlaces(blocks: readonly ArrowBlock[], end: number): void {
   for (const block of blocks) {
     const { offset, metadataBytes, bodyBytes } = block;
     const sound = offset >= free && metadataBytes >= 0 && bodyBytes >= 0 && endOf(block) <= end;
-    if (!sound || endOf(block) - offset > MAX_BATCH_BYTES) {
+    if (!sound || metadataBytes + bodyBytes > MAX_BATCH_BYTES) {
       throw new Error(`a record batch of ${metadataBytes} and ${bodyBytes} bytes at ${offset}`);
     }
     free = endOf(block);

@@ -57,31 +57,49 @@ export function normalInputs(inputs: CacheInputs): CacheInputs {
 /** Deeper values of a file are compared as a whole: known inputs are two levels deep. */
 const MAX_DEPTH = 8;
 
+/** What the parts of the inputs are to a user. */
+const PARTS: Record<string, string> = {
+  schemaVersion: 'layout of caches',
+  toolVersion: 'version of selective-dpo',
+  dataset: 'dataset',
+  tokenizer: 'tokenizer or chat template',
+  limits: 'length limits',
+  model: 'reference',
+  scorer: 'scorer',
+  rowsPerShard: '--rows-per-shard',
+  topLogprobs: '--top-logprobs',
+};
+
 /**
- * Refuses to mix: names every input that differs between a cache that is there and the one that is wanted.
- * @throws InputErrors of code `cache-inputs-differ`.
+ * Refuses to mix: names every part of the inputs that differs between a cache that is there and the one that is wanted.
+ * @throws InputErrors of code `cache-inputs-differ`, one a part.
  */
 export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory: string): void {
   const before = flatten(there);
   const now = flatten(wanted);
-  const keys = [...new Set([...before.keys(), ...now.keys()])].filter(
-    (key) => canonicalJson(before.get(key)) !== canonicalJson(now.get(key)),
-  );
-  if (keys.length === 0) return;
-  const shown = (values: Map<string, unknown>, key: string) =>
-    values.has(key) ? quoteValue(values.get(key)) : 'nothing';
+  const differing = new Map<string, string[]>();
+  for (const key of new Set([...before.keys(), ...now.keys()])) {
+    if (canonicalJson(before.get(key)) === canonicalJson(now.get(key))) continue;
+    const part = key.split('.')[0]!;
+    differing.set(part, [...(differing.get(part) ?? []), key]);
+  }
+  if (differing.size === 0) return;
   throw new InputErrors(
-    keys.map(
-      (field) =>
-        new InputError('cache-inputs-differ', 'the cache in this folder was made from another input', {
-          file: directory,
-          field,
-          found: shown(now, field),
-          expected: shown(before, field),
-          hint: 'use another --out, or delete the folder to score anew',
-        }),
-    ),
+    Array.from(differing, ([part, keys]) => {
+      const name = Object.hasOwn(PARTS, part) ? PARTS[part]! : part;
+      return new InputError('cache-inputs-differ', `this folder holds a cache of other inputs: ${name}`, {
+        file: directory,
+        field: keys.join(', '),
+        found: `${described(before, keys)} in the cache`,
+        expected: `${described(now, keys)}, as given`,
+        hint: 'use another --out, or delete the folder to score anew',
+      });
+    }),
   );
+}
+
+function described(values: Map<string, unknown>, keys: readonly string[]): string {
+  return keys.map((key) => (values.has(key) ? quoteValue(values.get(key)) : 'nothing')).join(', ');
 }
 
 /** Dotted key of every value that is no object; an empty object is a value. */

@@ -17,14 +17,14 @@ import {
 import { ReadMemory } from './read-memory.js';
 import type { RecordBatch } from './record-batch.js';
 
-/** Bytes kept for reading single rows. */
-const KEPT_BYTES = 8 << 20;
+/** Bytes kept for reading single rows, and in use for it at one time, but for one larger record batch. */
+const ROW_MEMORY = { kept: 8 << 20, inUse: 64 << 20 };
 /** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
 const SHARDS_OPEN = 256;
 /** Bytes that {@link CacheReader.rows} reads at one time in the order of the file, about; at least a record batch. */
 const PIECE_BYTES = 1 << 20;
-/** Reads that it has on their way while a row is in use: pieces in the order of the file, single rows in another. */
-const [PIECES_AHEAD, ROWS_AHEAD] = [1, 8];
+/** Reads of single rows that it has on their way while a row is in use. */
+const ROWS_AHEAD = 8;
 
 export interface CacheReaderOptions {
   /** `lazily` (default): a shard is verified when first touched. `all`: every file before the cache is opened. */
@@ -35,7 +35,7 @@ export class CacheReader {
   /** Index of each shard's first row. */
   private readonly starts: number[] = [];
   private readonly shards = new Map<number, Promise<ArrowShard>>();
-  private readonly memory = new ReadMemory(KEPT_BYTES);
+  private readonly memory = new ReadMemory(ROW_MEMORY);
   /** Identity, at the time of its check, of each Arrow file that was found right: it is not read through again. */
   private readonly verified = new Map<number, string>();
 
@@ -87,16 +87,19 @@ export class CacheReader {
    * @throws as {@link row}.
    */
   async *rows(order?: Uint32Array, start = 0): AsyncGenerator<CacheRow> {
-    if (order === undefined) {
-      for await (const { batches, place } of readAhead(this.pieces(start), PIECES_AHEAD)) {
-        let first = place;
-        for (const batch of batches) {
-          for (let i = first; i < batch.rows; i++) yield batch.row(i);
-          first = 0;
-        }
-      }
-    } else {
+    if (order !== undefined) {
       yield* readAhead(this.singleRows(order, start), ROWS_AHEAD);
+      return;
+    }
+    for (let ahead = this.piece(start), piece; (piece = await ahead) !== undefined;) {
+      ahead = this.piece(piece.end);
+      // It counts when it is waited for.
+      ahead.catch(() => undefined);
+      let first = piece.place;
+      for (const batch of piece.batches) {
+        for (let i = first; i < batch.rows; i++) yield batch.row(i);
+        first = 0;
+      }
     }
   }
 
@@ -110,20 +113,15 @@ export class CacheReader {
     for (let i = start; i < order.length; i++) yield this.row(order[i]!);
   }
 
-  /** All rows from the `start`-th on in pieces: some record batches of a shard, and the place of the first row in them. */
-  private *pieces(start: number): Generator<Promise<{ batches: RecordBatch[]; place: number }>> {
+  /** What is read at one time from row `start` on; undefined behind the last row. */
+  private async piece(start: number): Promise<Piece | undefined> {
+    if (start >= this.rowCount) return undefined;
+    const { shard: index, batch, place } = this.placeOf(start);
+    const shard = await this.shard(index);
+    const count = shard.batchesWithin(batch, PIECE_BYTES);
     const { recordBatchRows, shards } = this.manifest;
-    for (let i = start; i < this.rowCount;) {
-      const { shard, batch, place } = this.placeOf(i);
-      const { rows, arrow } = shards[shard]!;
-      const batches = Math.ceil(rows / recordBatchRows);
-      const most = Math.max(1, Math.floor((PIECE_BYTES * batches) / arrow.bytes));
-      const count = Math.min(batches - batch, most);
-      yield this.shard(shard)
-        .then((opened) => opened.recordBatches(batch, count))
-        .then((read) => ({ batches: read, place }));
-      i = this.starts[shard]! + Math.min(rows, (batch + count) * recordBatchRows);
-    }
+    const end = this.starts[index]! + Math.min(shards[index]!.rows, (batch + count) * recordBatchRows);
+    return { batches: await shard.recordBatches(batch, count), place, end };
   }
 
   /** @throws RangeError for a row that is not there. */
@@ -182,6 +180,13 @@ export class CacheReader {
     }
     return ArrowShard.open(handle, size, path, { rows, recordBatchRows, topLogprobs });
   }
+}
+
+/** Record batches of a shard, the place of the first row in them, and the row of the cache that comes after them. */
+interface Piece {
+  batches: RecordBatch[];
+  place: number;
+  end: number;
 }
 
 /** What the reads give, one after the other; `ahead` of them are on their way while one is in use. */

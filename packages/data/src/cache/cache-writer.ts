@@ -4,19 +4,20 @@
  * there. The manifest comes last, then these helpers go. Killed at any moment, the next writer goes on after the last
  * whole shard, and the finished files are the same bytes.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   FolderLock,
   InputError,
   LOCK_FILE,
   explainSystemError,
+  makeFolder,
   refuseLinkedFolder,
   publishBytes,
   removeTemporaries,
   sha256,
 } from '@selective-dpo/foundation';
-import { RECORD_BATCH_ROWS, encodeArrowShard } from './arrow-encode.js';
+import { RECORD_BATCH_ROWS, encodeArrowShard, refuseLargeBatches } from './arrow-encode.js';
 import { normalInputs, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
 import { checkCacheRow, type CacheRow } from './cache-row.js';
 import { refuseOtherCounts } from './dropped-file.js';
@@ -65,11 +66,7 @@ export class CacheWriter {
   static async open(directory: string, inputs: CacheInputs): Promise<CacheWriter> {
     const normal = normalInputs(inputs);
     await refuseForeignFolder(directory);
-    try {
-      await mkdir(directory, { recursive: true });
-    } catch (error) {
-      throw explainSystemError(error, directory);
-    }
+    await makeFolder(directory);
     const lock = await FolderLock.acquire(directory, { code: 'cache-busy', what: 'cache' });
     const writer = new CacheWriter(directory, normal, lock);
     try {
@@ -94,12 +91,13 @@ export class CacheWriter {
   /**
    * Publishes the next shard; one call at a time. Every shard but the last holds `inputs.rowsPerShard` rows, so that a
    * pass cut into several makes the same files.
-   * @throws InputError `cache-row-invalid`, `disk-full`, …; RangeError for another number of rows.
+   * @throws InputError `cache-row-invalid`, `cache-rows-too-large`, `disk-full`, …; RangeError for another number of rows.
    */
   async publishShard(rows: readonly CacheRow[]): Promise<void> {
     this.refuseOutOfTurn(rows.length);
     const stem = shardStem(this.shards.length);
     for (const row of rows) checkCacheRow(row, join(this.directory, stem), this.inputs.topLogprobs);
+    refuseLargeBatches(rows, join(this.directory, stem));
     const parquet = await this.publishData(`${stem}.parquet`, await encodeParquetShard(rows));
     const arrow = await this.publishData(`${stem}.arrow`, encodeArrowShard(rows));
     const responseTokens = rows.reduce((sum, row) => sum + row.chosenIds.length + row.rejectedIds.length, 0);
@@ -155,7 +153,7 @@ export class CacheWriter {
     // Another writer may have begun and ended between the look from outside and the lock.
     if (!names.includes(INPUTS_FILE)) await refuseForeignFolder(this.directory);
     await removeTemporaries(this.directory);
-    await mkdir(join(this.directory, SHARDS_FOLDER), { recursive: true });
+    await makeFolder(join(this.directory, SHARDS_FOLDER));
     // Before the first shard nothing is there that another input could mix with: a mended file begins anew.
     if (!(await hasPublishedShards(this.directory))) {
       await publishInputs(this.directory, this.inputs);

@@ -5,6 +5,7 @@ export {
   DROPPED_FILE,
   MANIFEST_FILE,
   checkedPath,
+  damagedCache,
   readManifest,
   verifiedPath,
   type CacheFile,

@@ -2,12 +2,13 @@
  * A JSON Lines file that long work is appended to: what is in it is finished and never done again. A line is on disk when
  * `append` returns. What a killed process left of a line at the end is cut off.
  */
-import { open, mkdir, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import {
   FolderLock,
   InputError,
   explainSystemError,
+  makeFolder,
   openRegularFile,
   syncDirectory,
 } from '@selective-dpo/foundation';
@@ -38,11 +39,7 @@ export class AppendedLines {
     schema: Schema,
   ): Promise<{ file: AppendedLines; lines: CheckedLine<z.infer<Schema>>[] }> {
     const directory = dirname(path);
-    try {
-      await mkdir(directory, { recursive: true });
-    } catch (error) {
-      throw explainSystemError(error, directory);
-    }
+    await makeFolder(directory);
     const lock = await FolderLock.acquire(
       directory,
       { code: 'file-busy', what: `file (${basename(path)})` },

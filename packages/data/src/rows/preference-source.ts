@@ -86,6 +86,16 @@ export async function openPreferenceSource(
   };
 }
 
+/** The layout that the first row of a file has; undefined where none can be told. */
+export async function layoutOfFile(file: string): Promise<PreferenceLayout | undefined> {
+  try {
+    return await layoutOfFirstRow(file, await recogniseFile(file));
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
 function checkOptions(layout: string, limit: number | undefined): void {
   if (layout !== 'auto' && !(PREFERENCE_LAYOUTS as string[]).includes(layout)) {
     throw new InputError('option-invalid', 'there is no such layout', {

@@ -1,7 +1,6 @@
 /** The tokenizer files of a Hugging Face model directory, and which of them decides what. */
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError, quoteValue } from '@selective-dpo/foundation';
+import { InputError, quoteValue, requireFolder } from '@selective-dpo/foundation';
 import { readJsonIfPresent, readTextIfPresent } from './json-file.js';
 import { refuseRunawayPatterns } from './runaway-pattern.js';
 
@@ -58,17 +57,8 @@ export async function readTokenizerFiles(directory: string): Promise<TokenizerFi
   };
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
-}
-
 async function missing(directory: string): Promise<InputError> {
-  if (!(await isFolder(directory))) {
-    return new InputError('file-not-found', 'no such folder', {
-      file: directory,
-      expected: 'the folder of a Hugging Face model',
-    });
-  }
+  await requireFolder(directory, 'the folder of a Hugging Face model');
   const slow = ['tokenizer.model', 'vocab.json', 'spiece.model'];
   let other: string | undefined;
   for (const name of slow) {

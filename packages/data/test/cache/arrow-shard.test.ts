@@ -1,5 +1,5 @@
 /** Reading Arrow in place, beside the Arrow library as the plain version. */
-import { mkdtemp, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -13,12 +13,13 @@ import {
   tableFromIPC,
 } from 'apache-arrow';
 import { InputError, SeededRandom } from '@selective-dpo/foundation';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { encodeArrowShard } from '../../src/cache/arrow-encode.js';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { encodeArrowShard, refuseLargeBatches } from '../../src/cache/arrow-encode.js';
+import { ARROW_TRAILER_BYTES, readFooter } from '../../src/cache/arrow-metadata.js';
 import { ArrowShard } from '../../src/cache/arrow-shard.js';
-import { CacheReader, epochOrder, type CacheRow } from '../../src/cache/index.js';
+import { CacheReader, CacheWriter, DROPPED_FILE, epochOrder, type CacheRow } from '../../src/cache/index.js';
 import { ReadMemory } from '../../src/cache/read-memory.js';
-import { freshFolder, sampleRows, writeCache } from './sample-cache.js';
+import { freshFolder, sampleInputs, sampleRows, writeCache } from './sample-cache.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -196,15 +197,159 @@ describe('single rows', () => {
     }
   });
 
-  it('may share nothing with memory that is given back', () => {
-    const memory = new ReadMemory(1 << 17);
-    const [first, second] = [memory.take(100), memory.take(70_000)];
+  it('may share nothing with memory that is given back', async () => {
+    const memory = new ReadMemory({ kept: 1 << 17, inUse: 1 << 20 });
+    const [first, second] = [await memory.take(100), await memory.take(70_000)];
     expect([first.length, second.length]).toEqual([100, 70_000]);
     expect(second.buffer).not.toBe(first.buffer);
     memory.giveBack(first);
     memory.giveBack(second);
     // 64 and 128 KiB are more than is kept: the older one went.
-    expect(memory.take(100).buffer).toBe(second.buffer);
-    expect(memory.take(100).buffer).not.toBe(first.buffer);
+    expect((await memory.take(100)).buffer).toBe(second.buffer);
+    expect((await memory.take(100)).buffer).not.toBe(first.buffer);
+  });
+
+  it('wait for memory beyond what may be in use, in turn, and one that is larger waits for all', async () => {
+    const memory = new ReadMemory({ kept: 0, inUse: 1000 });
+    const served: number[] = [];
+    const ask = (length: number) =>
+      memory.take(length).then((bytes) => {
+        served.push(length);
+        return bytes;
+      });
+    const asked = [600, 300, 5000, 50].map(ask);
+    const [first, second] = [await asked[0]!, await asked[1]!];
+    const settled = () => new Promise((resolve) => setImmediate(resolve));
+    await settled();
+    expect(served).toEqual([600, 300]);
+    memory.giveBack(first);
+    await settled();
+    expect(served).toEqual([600, 300]);
+    memory.giveBack(second);
+    const third = await asked[2]!;
+    await settled();
+    expect(served).toEqual([600, 300, 5000]);
+    memory.giveBack(third);
+    await asked[3];
+    expect(served).toEqual([600, 300, 5000, 50]);
   });
 });
+
+describe('record batches of very unlike sizes', () => {
+  const PIECE = 1 << 20;
+
+  /** Four record batches of more than a piece each, then many that are tiny. */
+  function unlikeRows(): CacheRow[] {
+    const [small] = sampleRows(1, 11, 1);
+    const long = { promptIds: new Int32Array(10_000).fill(5) };
+    return Array.from({ length: 32 * 64 }, (_, i) => ({
+      ...{ ...small!, ...(i < 4 * 32 ? long : {}), pairId: `pair ${i}`, sourceRow: i },
+    }));
+  }
+
+  it('are read each by its own size, the small ones together', async () => {
+    const rows = unlikeRows();
+    const path = join(folder, 'unlike.arrow');
+    const content = encodeArrowShard(rows);
+    await writeFile(path, content);
+    const layout = { rows: rows.length, recordBatchRows: 32 };
+    const shard = await ArrowShard.open(await open(path), content.length, path, layout);
+    const counts: number[] = [];
+    for (let at = 0; at < 64; at += counts.at(-1)!) counts.push(shard.batchesWithin(at, PIECE));
+    await shard.close();
+    expect(counts).toEqual([1, 1, 1, 1, 60]);
+  });
+
+  it('take no read beyond the largest of them, and give every row', async () => {
+    const directory = await freshFolder();
+    const rows = unlikeRows();
+    await writeOneShard(directory, rows);
+    const reader = await CacheReader.open(directory);
+    await reader.row(0);
+    const reads = await spyOnReads(directory);
+    try {
+      let next = 0;
+      for await (const row of reader.rows()) expect(row.sourceRow).toBe(next++);
+      expect(next).toBe(rows.length);
+      const batch = 32 * 4 * 10_000;
+      expect(Math.max(...reads.lengths)).toBeGreaterThan(batch);
+      expect(Math.max(...reads.lengths)).toBeLessThan(1.02 * batch);
+      expect(reads.lengths).toHaveLength(5);
+    } finally {
+      reads.restore();
+      await reader.close();
+    }
+  });
+
+  it('above the limit are refused unread, and are not written', async () => {
+    const content = encodeArrowShard(sampleRows(20, 12));
+    const path = join(folder, 'large.arrow');
+    for (const [bodyBytes, outcome] of [
+      [200 << 20, 'read'],
+      [256 << 20, 'cache-damaged'],
+    ] as const) {
+      const size = await writeWithBody(path, content, bodyBytes);
+      const found = await ArrowShard.open(await open(path), size, path, {
+        rows: 20,
+        recordBatchRows: 32,
+      }).then(
+        (shard) => shard.close().then(() => 'read'),
+        (error: InputError) => error.code,
+      );
+      expect(found, String(bodyBytes)).toBe(outcome);
+    }
+    const [row] = sampleRows(1, 13);
+    const long = (tokens: number) => ({ ...row!, promptIds: new Int32Array(tokens) });
+    expect(() => refuseLargeBatches(Array<CacheRow>(32).fill(long(2_000_000)), 'shard')).not.toThrow();
+    expect(() => refuseLargeBatches(Array<CacheRow>(33).fill(long(2_100_000)), 'shard')).toThrow(InputError);
+    const top = { chosenIds: new Int32Array(1_100_000), chosenLogps: new Float32Array(1_100_000) };
+    const refTop = { ...top, rejectedIds: new Int32Array(1), rejectedLogps: new Float32Array(1) };
+    expect(() => refuseLargeBatches(Array<CacheRow>(32).fill({ ...row!, refTop }), 'shard')).toThrow(
+      InputError,
+    );
+  });
+});
+
+/** Writes a cache of one shard. */
+async function writeOneShard(directory: string, rows: CacheRow[]): Promise<void> {
+  const writer = await CacheWriter.open(directory, sampleInputs({ rowsPerShard: rows.length }));
+  await writer.publishShard(rows);
+  await writeFile(join(directory, DROPPED_FILE), '');
+  await writer.finish({});
+  await writer.close();
+}
+
+/** Watches the lengths of all reads of files. */
+async function spyOnReads(directory: string): Promise<{ lengths: number[]; restore: () => void }> {
+  const handle = await open(join(directory, 'manifest.json'));
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const lengths: number[] = [];
+  const read: unknown = Reflect.get(prototype, 'read');
+  const spy = vi.spyOn(prototype, 'read').mockImplementation(function (
+    this: FileHandle,
+    ...given: unknown[]
+  ) {
+    lengths.push(given[2] as number);
+    return Reflect.apply(read as () => never, this, given);
+  });
+  return { lengths, restore: () => spy.mockRestore() };
+}
+
+/** An Arrow file whose only record batch claims a body of `bodyBytes`, which are there, as a hole. @returns its size. */
+async function writeWithBody(path: string, content: Uint8Array, bodyBytes: number): Promise<number> {
+  const view = new DataView(content.slice().buffer);
+  const footer = content.length - ARROW_TRAILER_BYTES - view.getUint32(content.length - 10, true);
+  const [block] = readFooter(new DataView(view.buffer, footer, content.length - 10 - footer)).blocks;
+  const at = Array.from({ length: content.length - 24 - footer }, (_, i) => footer + i).find(
+    (i) =>
+      view.getBigInt64(i, true) === BigInt(block!.offset) &&
+      view.getBigInt64(i + 16, true) === BigInt(block!.bodyBytes),
+  )!;
+  view.setBigInt64(at + 16, BigInt(bodyBytes), true);
+  const handle = await open(path, 'w');
+  await handle.write(content.subarray(0, footer), 0, footer, 0);
+  await handle.write(new Uint8Array(view.buffer, footer), 0, content.length - footer, footer + bodyBytes);
+  await handle.close();
+  return content.length + bodyBytes;
+}

@@ -72,10 +72,15 @@ describe('a finished cache', () => {
     const others = sampleInputs({ limits: { maxLength: 65, maxPromptLength: 9, truncation: 'keep_end' } });
     const failure = await CacheWriter.open(finished, others).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(InputErrors);
-    expect((failure as InputErrors).problems.map((problem) => problem.details.field).sort()).toEqual([
-      'limits.maxLength',
-      'limits.maxPromptLength',
-      'limits.truncation',
+    expect((failure as InputErrors).problems).toMatchObject([
+      {
+        message: 'this folder holds a cache of other inputs: length limits',
+        details: {
+          field: 'limits.maxLength, limits.maxPromptLength, limits.truncation',
+          found: '64, null, "keep_start" in the cache',
+          expected: '65, 9, "keep_end", as given',
+        },
+      },
     ]);
   });
 

@@ -70,11 +70,14 @@ const arenaHardQuestionId = z
 
 /**
  * Reads a file of questions.
- * @throws InputErrors naming the line of everything that is wrong, InputError `no-questions`, or the file system's.
+ * @throws InputErrors naming the line of everything that is wrong, InputError `other-benchmark`, `no-questions`, or the file
+ * system's.
  */
 export async function readQuestions(file: string, benchmark: Benchmark): Promise<QuestionSet> {
   const problems = new FileProblems(file);
-  const layout = benchmark === 'mt-bench' ? 'mt-bench' : await arenaHardGeneration(file);
+  const first = await firstObject(file);
+  refuseOtherBenchmark(file, benchmark, first);
+  const layout = benchmark === 'mt-bench' ? 'mt-bench' : arenaHardGeneration(first);
   const schema = {
     'mt-bench': mtBench,
     'arena-hard-uid': arenaHardUid,
@@ -89,15 +92,36 @@ export async function readQuestions(file: string, benchmark: Benchmark): Promise
   return { layout, questions: lines.map(({ value }) => value) };
 }
 
-/** By the first line that is an object: a mixed file is refused line by line later. */
-async function arenaHardGeneration(file: string): Promise<'arena-hard-uid' | 'arena-hard-question-id'> {
+type JsonObject = Record<string, unknown>;
+
+/** The first line that is an object. */
+async function firstObject(file: string): Promise<JsonObject> {
   for await (const line of jsonLines(file, false, MAX_LINE_BYTES)) {
     const first = checkedLine(line, z.looseObject({}), new FileProblems(file))?.data;
-    if (first === undefined) continue;
-    const older = Object.hasOwn(first, 'question_id') && !Object.hasOwn(first, 'uid');
-    return older ? 'arena-hard-question-id' : 'arena-hard-uid';
+    if (first !== undefined) return first;
   }
-  return 'arena-hard-uid';
+  return {};
+}
+
+/** By the first question: a mixed file is refused line by line later. */
+function arenaHardGeneration(first: JsonObject): 'arena-hard-uid' | 'arena-hard-question-id' {
+  const older = Object.hasOwn(first, 'question_id') && !Object.hasOwn(first, 'uid');
+  return older ? 'arena-hard-question-id' : 'arena-hard-uid';
+}
+
+/** @throws InputError `other-benchmark` where the first question is one of the other's. */
+function refuseOtherBenchmark(file: string, asked: Benchmark, first: JsonObject): void {
+  const { uid, turns } = first;
+  const turn: unknown = Array.isArray(turns) ? turns[0] : undefined;
+  const found =
+    typeof turn === 'string' ? 'mt-bench' : uid !== undefined || turn !== undefined ? 'arena-hard' : asked;
+  if (found === asked) return;
+  throw new InputError('other-benchmark', 'the questions are laid out as another benchmark has them', {
+    file,
+    found,
+    expected: asked,
+    hint: `use --format ${found}`,
+  });
 }
 
 /** Adds a problem for every line whose key an earlier line has. */

@@ -1,7 +1,6 @@
 /** Models to measure: model directories, runs and checkpoints. */
-import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { InputError } from '@selective-dpo/foundation';
+import { InputError, allOrProblems, isFolder, requireFolder } from '@selective-dpo/foundation';
 import { FINAL_FOLDER, readRun, runOfFolder, type RunIdentity } from '@selective-dpo/trainer';
 
 /** A model to measure. */
@@ -16,7 +15,7 @@ export interface EvaluatedModel {
 
 /**
  * The models behind folders, each a model directory, a run (its `final/`) or a run's checkpoint.
- * @throws InputError `run-unfinished`, `run-damaged`, …
+ * @throws InputError, InputErrors `file-not-found`, `not-a-folder`, `run-unfinished`, `run-damaged`, …
  */
 export async function evaluatedModels(folders: readonly string[]): Promise<EvaluatedModel[]> {
   const names = folders.map(shortName);
@@ -27,17 +26,18 @@ export async function evaluatedModels(folders: readonly string[]): Promise<Evalu
       expected: 'another folder each',
     });
   }
-  return Promise.all(folders.map((folder, i) => evaluatedModel(folder, unique[i]!)));
+  return allOrProblems(folders.map((folder, i) => evaluatedModel(folder, unique[i]!)));
 }
 
 async function evaluatedModel(folder: string, name: string): Promise<EvaluatedModel> {
+  await requireFolder(folder, 'a model directory, a run or a checkpoint');
   const run = await runOfFolder(folder);
   if (run === undefined) return { name, directory: folder };
   const identity = await readRun(run);
   const isRun = run === resolve(folder);
   if (!isRun) return { name, directory: folder, run: { directory: run, identity } };
   const directory = join(folder, FINAL_FOLDER);
-  if ((await stat(directory).catch(() => undefined))?.isDirectory() !== true) {
+  if (!(await isFolder(directory))) {
     throw new InputError('run-unfinished', 'the run has no final model yet', {
       file: folder,
       hint: 'finish it with sdpo train --resume, or give one of its checkpoints as --model',

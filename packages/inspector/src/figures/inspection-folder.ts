@@ -2,11 +2,11 @@
  * Where the derived data of caches lies: beside the user's other caches, since a cache's own folder is never written to. One folder a
  * manifest digest, published whole; `contents.json` in it names every file with its digest, and what does not fit is made anew.
  */
-import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
   FolderLock,
   explainSystemError,
+  makeFolder,
   parseShallowJson,
   publishBytes,
   publishDirectory,
@@ -116,7 +116,7 @@ async function digestsOf(
 async function lockOf(folder: string): Promise<FolderLock> {
   const [parent, name] = [dirname(folder), basename(folder)];
   try {
-    await mkdir(parent, { recursive: true });
+    await makeFolder(parent);
     const purpose = { code: 'inspection-busy', what: 'cache’s inspection data' };
     const lock = await FolderLock.acquire(parent, purpose, `${name}.lock`);
     await removeTemporaries(parent, name);

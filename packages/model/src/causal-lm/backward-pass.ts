@@ -14,7 +14,7 @@ import {
 import { headLogps, headLogpsGradient } from './head-logps.js';
 import type { PackedBatch } from './packed-batch.js';
 import { rmsNormGradient } from './rms-norm.js';
-import { scope } from './scope.js';
+import { readAndDispose, scope } from './scope.js';
 import { savedTensors } from './shared-prompt-attention.js';
 
 /** What a layer keeps for its backward pass: everything, or its input alone (the rest is computed anew). */
@@ -41,7 +41,10 @@ export function disposeGradients(gradients: Gradients): void {
 
 type Activation = { input: tf.Tensor2D } | { saved: SavedLayer };
 
-/** The tensors of one training pass, all disposed by {@link BackwardPass.dispose} but the gradients. */
+/**
+ * The tensors of one training pass, all disposed by {@link BackwardPass.dispose} but the gradients. Any kernel may fail, for
+ * want of memory: what is not yet in a field of this class lies in a scope, which ends with it.
+ */
 export class BackwardPass {
   private activations: Activation[] = [];
   /** [N, D] the last output so far; after the last layer [M, D], the rows that predict a response token. */
@@ -91,24 +94,23 @@ export class BackwardPass {
       ),
     );
     this.logSumExp = logSumExp;
-    const values = (await logps.data()) as Float32Array;
-    logps.dispose();
-    return values;
+    return readAndDispose(logps);
   }
 
   backward(coefficients: Float32Array): void {
-    const head = this.headBackward(coefficients);
-    this.x!.dispose();
-    this.x = undefined;
-    if (head === undefined) return;
-    let dx = head.dx;
-    for (let i = this.model.config.numHiddenLayers - 1; i >= 0; i--) {
-      const before: tf.Tensor2D = dx;
-      dx = this.layerBackward(i, before, this.model.isLast(i) ? head : undefined);
-      before.dispose();
-    }
-    this.addEmbeddingGradient(dx);
-    dx.dispose();
+    tf.tidy(() => {
+      const head = this.headBackward(coefficients);
+      this.x!.dispose();
+      this.x = undefined;
+      if (head === undefined) return;
+      let dx = head.dx;
+      for (let i = this.model.config.numHiddenLayers - 1; i >= 0; i--) {
+        const before: tf.Tensor2D = dx;
+        dx = this.layerBackward(i, before, this.model.isLast(i) ? head : undefined);
+        before.dispose();
+      }
+      this.addEmbeddingGradient(dx);
+    });
   }
 
   /** dx: [N, D] the gradient by the embedded rows. */
@@ -119,8 +121,7 @@ export class BackwardPass {
       before === undefined
         ? tf.unsortedSegmentSum(dx, places, this.model.config.vocabSize)
         : inPlaceSums().addRows(before, places, dx);
-    this.gradients.set('embedTokens', sum);
-    places.dispose();
+    this.setGradient('embedTokens', sum);
   }
 
   private rowsOf(layer: number): tf.Tensor1D | undefined {
@@ -175,11 +176,16 @@ export class BackwardPass {
   private addGradient(name: string, gradient: tf.Tensor): void {
     const before = this.gradients.get(name);
     if (before === undefined) {
-      this.gradients.set(name, gradient);
+      this.setGradient(name, gradient);
       return;
     }
-    this.gradients.set(name, inPlaceSums().add(before, gradient));
+    this.setGradient(name, inPlaceSums().add(before, gradient));
     gradient.dispose();
+  }
+
+  /** Gradients outlive the scope they are made in. */
+  private setGradient(name: string, gradient: tf.Tensor): void {
+    this.gradients.set(name, tf.keep(gradient));
   }
 
   dispose(): void {

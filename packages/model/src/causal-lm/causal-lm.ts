@@ -14,6 +14,7 @@ import { joinByResponse, splitByResponse } from './response-lists.js';
 import { loadParameters, parameterSpecs, type ParameterSet } from './parameters.js';
 import { rmsNorm } from './rms-norm.js';
 import { rotaryFrequencies, rotaryTables } from './rotary-embedding.js';
+import { readAndDispose, scope } from './scope.js';
 import { attentionLayout, disposeLayout } from './shared-prompt-attention.js';
 
 /** Seconds spent in each phase of one pass. */
@@ -76,9 +77,7 @@ export class CausalLM {
       const logps = tf.tidy(
         () => headLogps(hidden(), this.headWeight, batch.targetIds, logitRows, batch.candidates).logps,
       );
-      const values = (await logps.data()) as Float32Array;
-      logps.dispose();
-      return splitByResponse(batch, values);
+      return splitByResponse(batch, await readAndDispose(logps));
     });
   }
 
@@ -157,11 +156,13 @@ export class CausalLM {
     if (sequences.length === 0) {
       return { logps: [], gradients: given, seconds: { forward: 0, head: 0, backward: 0 } };
     }
-    const batch = packOrDispose(sequences, given);
-    const context = this.layerContext(batch);
-    const pass = new BackwardPass(this, batch, context, { ...options, gradients: given });
-    const clock = [performance.now()];
+    let context: LayerContext | undefined;
+    let pass: BackwardPass | undefined;
     try {
+      const batch = packBatch(sequences);
+      context = this.layerContext(batch);
+      pass = new BackwardPass(this, batch, context, { ...options, gradients: given });
+      const clock = [performance.now()];
       pass.forward();
       clock.push(performance.now());
       const logps = splitByResponse(batch, await pass.head());
@@ -171,15 +172,15 @@ export class CausalLM {
       const [forward, head, backward] = clock.slice(1).map((at, i) => (at - clock[i]!) / 1000);
       return {
         logps,
-        gradients: pass.gradients,
+        gradients: given,
         seconds: { forward: forward!, head: head!, backward: backward! },
       };
     } catch (error) {
-      disposeGradients(pass.gradients);
+      disposeGradients(given);
       throw error;
     } finally {
-      pass.dispose();
-      disposeContext(context);
+      pass?.dispose();
+      if (context !== undefined) disposeContext(context);
     }
   }
 
@@ -189,12 +190,12 @@ export class CausalLM {
    */
   layerContext(batch: PackedBatch, plain = false): LayerContext {
     const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps } = this.config;
-    return {
+    return scope(() => ({
       shape: { heads, kvHeads, headDim },
       epsilon: rmsNormEps,
       rotary: rotaryTables(this.frequencies, batch.positions),
       layout: attentionLayout(batch, plain),
-    };
+    }));
   }
 
   /** Token embeddings of a batch: [N, D]. */
@@ -210,16 +211,6 @@ export class CausalLM {
   /** Of the last layer only the rows that predict a response token are computed to the end. */
   isLast(layer: number): boolean {
     return layer === this.config.numHiddenLayers - 1;
-  }
-}
-
-/** {@link packBatch}; gradients of earlier passes do not outlive its refusal. */
-function packOrDispose(sequences: readonly SharedPromptSequence[], gradients: Gradients): PackedBatch {
-  try {
-    return packBatch(sequences);
-  } catch (error) {
-    disposeGradients(gradients);
-    throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+/** How long tensors live. */
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -6,4 +7,13 @@ import * as tf from '@tensorflow/tfjs-core';
  */
 export function scope<Result>(compute: () => Result): Result {
   return tf.tidy(compute as () => tf.TensorContainer) as Result;
+}
+
+/** The values of a tensor, which is disposed whether or not they can be read. */
+export async function readAndDispose(tensor: tf.Tensor): Promise<Float32Array> {
+  try {
+    return (await tensor.data()) as Float32Array;
+  } finally {
+    tensor.dispose();
+  }
 }

@@ -14,7 +14,8 @@ export const ENGINE_CHOICES = ['auto', 'tensorflow', 'webgpu', 'wasm', 'cpu'] as
 /**
  * `fp32`: every value and every product in float32. `bf16-matmul`: tensors stay float32, matrix products may round
  * their operands to bfloat16 and accumulate in float32. It is a permission: oneDNN uses it on processors with AMX,
- * and computes the same bits as `fp32` on others (seen on an AMD EPYC with AVX-512 bf16).
+ * and computes the same bits as `fp32` on others (seen on an AMD EPYC with AVX-512 bf16). With CUDA `fp32` turns TF32 off,
+ * and `bf16-matmul` allows it (not tried: no GPU was there).
  */
 export type EnginePrecision = 'fp32' | 'bf16-matmul';
 

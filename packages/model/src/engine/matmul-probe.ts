@@ -77,12 +77,18 @@ export async function measureMatMul(options: ProbeOptions): Promise<ProbeResult>
 /**
  * What TensorFlow reads from the environment while it loads. oneDNN's mode keeps float32 tensors and multiplies in
  * bfloat16 (AMX, AVX-512) with float32 sums. Deterministic kernels are the default on a CPU; a GPU needs telling.
+ *
+ * On NVIDIA GPUs from Ampere on TensorFlow asks for TF32 (10 bits of fraction) in float32 products unless its Python interface
+ * says no. NVIDIA's libraries (cuBLAS, cuDNN) obey NVIDIA_TF32_OVERRIDE=0 above what a program asks for, so `fp32` sets it;
+ * `bf16-matmul`, which allows rougher operands still, leaves it alone. No GPU was there to try it on.
  */
 export function tensorflowEnvironment(precision: EnginePrecision): Record<string, string> {
+  const rough = precision === 'bf16-matmul';
   return {
     TF_CPP_MIN_LOG_LEVEL: '2',
     TF_DETERMINISTIC_OPS: '1',
-    TF_SET_ONEDNN_FPMATH_MODE: precision === 'bf16-matmul' ? 'BF16' : '',
+    TF_SET_ONEDNN_FPMATH_MODE: rough ? 'BF16' : '',
+    ...(rough ? {} : { NVIDIA_TF32_OVERRIDE: '0' }),
   };
 }
 

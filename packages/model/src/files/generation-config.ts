@@ -24,7 +24,7 @@ export interface GenerationConfig {
   ignored: Record<string, JsonValue>;
 }
 
-/** Settings that are not supported, and the values with which they do nothing. */
+/** Settings that are not supported, and the values with which they do nothing, beside an empty list. */
 const NEUTRAL: Record<string, readonly JsonValue[]> = {
   repetition_penalty: [1],
   encoder_repetition_penalty: [1],
@@ -80,7 +80,9 @@ export async function readGenerationConfig(directory: string): Promise<Generatio
     ignored: Object.fromEntries(
       Object.entries(NEUTRAL).flatMap(([key, neutral]) => {
         const value = reader.value(key);
-        return value === undefined || neutral.includes(value) ? [] : [[key, value]];
+        const isNothing =
+          value === undefined || (Array.isArray(value) && value.length === 0) || neutral.includes(value);
+        return isNothing ? [] : [[key, value]];
       }),
     ),
   };

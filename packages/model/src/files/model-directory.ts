@@ -1,8 +1,14 @@
 /** Writes a model directory that transformers, vLLM and this project load. */
 import { constants } from 'node:fs';
-import { chmod, copyFile, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import { explainSystemError, InputError, publishDirectory, quoteValue } from '@selective-dpo/foundation';
+import {
+  explainSystemError,
+  InputError,
+  makeFolder,
+  publishDirectory,
+  quoteValue,
+} from '@selective-dpo/foundation';
 import { expectedTensors } from './expected-tensors.js';
 import type { JsonObject } from './json-text.js';
 import { CONFIG_FILE, parseModelConfig, type ModelConfig } from './model-config.js';
@@ -55,7 +61,7 @@ export async function writeModelDirectory(directory: string, content: ModelDirec
   checkSources(tensors, config, directory);
   await refuseOccupied(directory);
   await refuseSource(directory, sourceDir);
-  await mkdir(dirname(directory), { recursive: true });
+  await makeFolder(dirname(directory));
   await publishDirectory(directory, async (temporary) => {
     const text = JSON.stringify(withDtype(raw, dtype), null, 2);
     await writeFile(join(temporary, CONFIG_FILE), `${text}\n`);

@@ -142,7 +142,15 @@ export class ContinuousBatch {
       this.waiting.shift();
     }
     if (jobs.length === 0) return;
-    const { slots, logits } = batch.add(jobs.map((job) => job.prompt));
+    let added;
+    try {
+      added = batch.add(jobs.map((job) => job.prompt));
+    } catch (error) {
+      // Whoever asked for them is told of it, as of a failure of any other step.
+      this.waiting.unshift(...jobs);
+      throw error;
+    }
+    const { slots, logits } = added;
     slots.forEach((slot, i) => (this.running[slot] = jobs[i]));
     await this.sample(batch, slots, logits);
   }

@@ -135,7 +135,10 @@ export class KeyValueCache {
     this.tokenCapacity = capacity;
     for (let i = 0; i < numHiddenLayers; i++) {
       const before = this.layers[i];
-      this.layers[i] = { k: made(before?.k), v: made(before?.v) };
+      const k = made(before?.k);
+      // Held at once: making the values may fail for want of memory.
+      this.layers[i] = { k, v: before?.v ?? k };
+      this.layers[i] = { k, v: made(before?.v) };
     }
   }
 }

@@ -48,6 +48,20 @@ function testFusedAdamW(engine: EngineName): void {
     return { ...result, leaked: tf.memory().numTensors - before };
   }
 
+  it('refuses a gradient, and moments, of another size', async () => {
+    const { tf, fusedAdamW } = await openEngine(engine);
+    const [value, long, short] = [tf.ones([4, 6]), tf.ones([4, 7]), tf.ones([6])];
+    const slot = fusedAdamW!.slot(value);
+    for (const gradient of [long, short])
+      expect(() => slot.update(1, gradient, OPTIONS)).toThrow('SdpoAdamW');
+    slot.update(1, value, OPTIONS);
+    const resumed = fusedAdamW!.slot(value, { expAvg: value, expAvgSq: short });
+    expect(() => resumed.update(1, value, OPTIONS)).toThrow('SdpoAdamW');
+    slot.dispose();
+    resumed.dispose();
+    tf.dispose([value, long, short]);
+  });
+
   it.each([1, 2, 10, 300])('equals the formula in float64 after %i steps', async (steps) => {
     const fused = await train(steps);
     const exact = adamW(START, steps, OPTIONS);

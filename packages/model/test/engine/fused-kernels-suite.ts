@@ -19,6 +19,7 @@ import {
   batchAttention,
   batchAttentionGradient,
 } from '../../src/causal-lm/shared-prompt-attention.js';
+import { FUSED_CASES, fusedInput } from './fused-inputs.js';
 import { randomSequences } from '../causal-lm/random-model.js';
 
 const NAMES: FusedKernelName[] = [
@@ -199,6 +200,24 @@ export function describeFusedKernels(engine: EngineName, title: string = engine,
           expect(() => run(wrong)).toThrow('SdpoAttention');
         }
         expect(() => run([0, 2, 0, 0], 16)).toThrow('SdpoAttention');
+      });
+    });
+
+    it.each(NAMES)('%s refuses inputs that do not fit each other, and other types', (name) => {
+      const { attributes, fitting, wrong } = FUSED_CASES[name];
+      const run = (change: [input: string, tensor: tf.Tensor][] = []) => {
+        const inputs = Object.entries(fitting).map(([input, shape]) => [input, fusedInput(input, shape)]);
+        const given = { ...Object.fromEntries(inputs), ...Object.fromEntries(change) };
+        runFused(name, given as never, attributes as never);
+      };
+      tf.tidy(() => {
+        run();
+        for (const [input, shape] of wrong) {
+          expect(() => run([[input, fusedInput(input, shape)]]), `${input} [${shape}]`).toThrow(name);
+        }
+        for (const [input, shape] of Object.entries(fitting)) {
+          expect(() => run([[input, tf.zeros(shape, 'bool')]]), `${input} of another type`).toThrow();
+        }
       });
     });
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import * as tf from '@tensorflow/tfjs-core';
 import { InputError } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -17,7 +18,23 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('the tensorflow engine')
       engine: 'tensorflow',
       precision: 'fp32',
       tensorflow: '2.21.0',
+      kernels: expect.stringMatching(/^selective-dpo-1 /) as string,
     });
+    // What TensorFlow's CUDA libraries would read: float32 products are float32.
+    expect(process.env['NVIDIA_TF32_OVERRIDE']).toBe('0');
+    expect(tensorflowEnvironment('bf16-matmul')).not.toHaveProperty('NVIDIA_TF32_OVERRIDE');
+  });
+
+  it('says so where it runs on a GPU', async () => {
+    const engine = await openEngine('tensorflow');
+    expect(engine.describe()).not.toHaveProperty('device');
+    const backend = tf.backend() as unknown as { isUsingGpuDevice: boolean };
+    backend.isUsingGpuDevice = true;
+    try {
+      expect(engine.describe()).toMatchObject({ device: 'gpu', kernels: 'plain' });
+    } finally {
+      backend.isUsingGpuDevice = false;
+    }
   });
 
   it('stays in the precision it was loaded with, since the library reads it once', async () => {
@@ -102,6 +119,33 @@ const DETERMINISM = `
   console.log(JSON.stringify(seen));
 `;
 
+/** Attention over one long prompt in a process that may grow by no more than its outputs. */
+const LITTLE_MEMORY = `
+  const { readFileSync } = require('node:fs');
+  const { execFileSync } = require('node:child_process');
+  // Through a kernel, so that TensorFlow holds it already.
+  const zeros = (...shape) => tf.tidy(() => tf.add(tf.zeros(shape), 0));
+  const attributes = [['heads', 1], ['kv_heads', 1], ['head_dim', 8]].map(([name, value]) =>
+    ({ name, type: binding.TF_ATTR_INT, value }));
+  const attention = (rows, backward) => {
+    const layout = [zeros(rows, 1, 4), zeros(rows, 1, 4), tf.tensor2d([0, rows, 0, 0], [1, 4], 'int32')];
+    const inputs = [zeros(rows, 24), ...layout, ...(backward ? [zeros(rows, 8), zeros(rows, 1), zeros(rows, 8)] : [])];
+    const name = backward ? 'SdpoAttentionGradient' : 'SdpoAttention';
+    return () => tf.backend().executeMultipleOutputs(name, attributes, inputs, backward ? 1 : 2);
+  };
+  const problem = (run) => { try { run(); return 'none'; } catch (error) { return error.message; } };
+  const [small, forward, backward] = [attention(64, false), attention(400000, false), attention(300000, true)];
+  small();
+  const [, kilobytes] = /VmSize:\\s+(\\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'));
+  execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (1024 * kilobytes + (48 << 20))]);
+  const found = { forward: problem(forward), backward: problem(backward), small: problem(small) };
+  console.log(JSON.stringify(found));
+`;
+
+function hasPrlimit(): boolean {
+  return process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
+}
+
 describe.skipIf(tensorflowSkipped !== undefined)(titled('repeated on tensorflow'), () => {
   const inFreshProcess = async (body: string) => {
     const options = { engine: 'tensorflow', precision: 'fp32', modules: installedEngine()! } as const;
@@ -118,6 +162,19 @@ describe.skipIf(tensorflowSkipped !== undefined)(titled('repeated on tensorflow'
     // Different ops differ, so a digest of nothing would show.
     expect(new Set(Object.values(digests).flat()).size).toBe(10);
   });
+
+  it.skipIf(!hasPrlimit())(
+    'attention without memory for its scores throws, and the process goes on',
+    async () => {
+      const { code, stdout, stderr } = await inFreshProcess(LITTLE_MEMORY);
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toEqual({
+        forward: expect.stringContaining('SdpoAttention: no memory') as string,
+        backward: expect.stringContaining('SdpoAttentionGradient: no memory') as string,
+        small: 'none',
+      });
+    },
+  );
 
   it('nothing is written to the terminal while the library loads and computes', async () => {
     const run = await inFreshProcess('tf.matMul(tf.ones([8, 8]), tf.ones([8, 8])).dataSync();');

@@ -23,6 +23,11 @@ describe('readGenerationConfig', () => {
     });
   });
 
+  it('passes over settings that do nothing, and names those that would', async () => {
+    const folder = await folderWith({ bad_words_ids: [], num_beams: 1, suppress_tokens: [3] });
+    expect((await readGenerationConfig(folder)).ignored).toEqual({ suppress_tokens: [3] });
+  });
+
   it('is empty where there is no file', async () => {
     const config = await readGenerationConfig(await temporaryFolder());
     expect(config).toMatchObject({ doSample: false, eosTokenIds: [], ignored: {} });

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InputError, SeededRandom } from '@selective-dpo/foundation';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CausalLM } from '../../src/causal-lm/index.js';
 import { openEngine } from '../../src/engine/index.js';
 import {
@@ -52,6 +52,23 @@ describe.each(enginesToTest('tensorflow', 'wasm', 'cpu'))('a continuous batch on
     const all = prompts.map((prompt, i) => batch.generate(request(prompt, SHAPES[i]![1])));
     return (await Promise.all(all)).map(({ tokens }) => [...tokens]);
   }
+
+  it('tells everybody of a pass that fails, that of the prompts included, and works again', async () => {
+    await openEngine(engine);
+    const model = await randomModel();
+    const before = tf.memory().numTensors;
+    const batch = new ContinuousBatch(model, { maxSequences: 2 });
+    const failing = vi.spyOn(model, 'layerContext').mockImplementationOnce(() => {
+      throw new Error('no memory');
+    });
+    const three = [1, 2, 3].map((id) => batch.generate(request(Int32Array.of(id), 2)));
+    for (const one of three) await expect(one).rejects.toThrow('no memory');
+    failing.mockRestore();
+    expect(batch.load).toEqual({ running: 0, waiting: 0 });
+    expect((await batch.generate(request(Int32Array.of(1), 2))).tokens).toHaveLength(2);
+    expect(tf.memory().numTensors).toBe(before);
+    model.dispose();
+  });
 
   it('gives what a whole pass for every token gives, whatever the batch', async () => {
     await openEngine(engine);

@@ -1,6 +1,7 @@
 /** One run of a sweep: what it is made of, and what it is called. */
 import { canonicalJson, sha256 } from '@selective-dpo/foundation';
 import {
+  identifyingSettings,
   trainingConfigSchema,
   scalarOf,
   type TrainingConfig,
@@ -39,7 +40,7 @@ const MAX_FOLDER_NAME = 120;
  * is not part of it, since no engine is opened to plan a sweep.
  */
 export function runDigest({ policySha256, cacheManifestSha256, config }: RunContent): string {
-  return sha256(canonicalJson({ policySha256, cacheManifestSha256, config }));
+  return sha256(canonicalJson({ policySha256, cacheManifestSha256, config: identifyingSettings(config) }));
 }
 
 /** A folder's name for a run: of its name what every file system and shell takes as it is, and its key. */

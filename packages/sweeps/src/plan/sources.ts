@@ -1,6 +1,5 @@
 /** The folders a sweep starts from: which policy and cache a run has, and the digests of both. */
-import { stat } from 'node:fs/promises';
-import { InputError, InputErrors, quoteValue, type ProblemDetails } from '@selective-dpo/foundation';
+import { InputError, kindOf, problemsOf, quoteValue, type ProblemDetails } from '@selective-dpo/foundation';
 import { readManifest } from '@selective-dpo/data';
 import { openWeights, readModelConfig, weightsDigest } from '@selective-dpo/model';
 import {
@@ -78,8 +77,12 @@ export class SweepSources {
 
   /** Notes what is wrong with a folder before anything is read through. */
   async check(kind: SourceKey, { directory, line }: Source): Promise<void> {
-    if ((await stat(directory).catch(() => undefined))?.isDirectory() !== true) {
-      this.refuse(line, 'sweep-source', `there is no such ${kind} folder`, { found: quoteValue(directory) });
+    const found = await kindOf(directory);
+    if (found !== 'a folder') {
+      const given = quoteValue(directory);
+      this.refuse(line, 'sweep-source', `there is no such ${kind} folder`, {
+        found: found === undefined ? given : `${given}, which is ${found}`,
+      });
       return;
     }
     try {
@@ -89,9 +92,9 @@ export class SweepSources {
         await (await openWeights(directory)).close();
       }
     } catch (error) {
-      if (error instanceof InputErrors) this.problems.push(...error.problems);
-      else if (error instanceof InputError) this.problems.push(error);
-      else throw error;
+      const problems = problemsOf(error);
+      if (problems === undefined) throw error;
+      this.problems.push(...problems);
     }
   }
 

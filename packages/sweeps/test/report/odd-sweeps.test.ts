@@ -157,6 +157,10 @@ describe('keys that change along with others', () => {
     expect(depends('eval/logps/accuracies')).toEqual([]);
     expect(incomparableKeys('eval/logps/accuracies', ['evalFraction'])).toEqual(['evalFraction']);
     expect(incomparableKeys('train/logps/accuracies', ['evalFraction'])).toEqual([]);
+    const trust = ['refTrust', 'refTrustScale'];
+    expect(incomparableKeys('train/loss', trust)).toEqual(trust);
+    expect(incomparableKeys('eval/loss', trust)).toEqual([]);
+    expect(incomparableKeys('faultless answers', trust)).toEqual([]);
     expect(renderMetricPlot(report(runs), 'beta', 'eval/loss')).toContain('depends on beta, cache, keep.');
   });
 

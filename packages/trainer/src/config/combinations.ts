@@ -1,6 +1,6 @@
 /** Settings that make sense alone but not together. */
 import { InputError } from '@selective-dpo/foundation';
-import type { TrainingConfig, TrainingKey } from './training-config.js';
+import { trainingConfigSchema, type TrainingConfig, type TrainingKey } from './training-config.js';
 
 /** A setting that another one gives no meaning. */
 export interface CombinationProblem {
@@ -22,6 +22,13 @@ export function combinationProblems(config: TrainingConfig): CombinationProblem[
   const distilling = loss === 'distillation';
   only('distillationTopN', config.distillationTopN > 0 && !distilling, `0 with loss=${loss}`);
   only('distillationRest', config.distillationRest !== 'bucket' && !distilling, `bucket with loss=${loss}`);
+  only('refTrust', config.refTrust !== 'ignore' && !preference, `ignore with loss=${loss}`);
+  const scale = trainingConfigSchema.shape.refTrustScale.parse(undefined);
+  only(
+    'refTrustScale',
+    config.refTrustScale !== scale && config.refTrust !== 'weight',
+    `${scale} with refTrust=${config.refTrust}`,
+  );
   only(
     'selectionFrom',
     selectionFrom === 'initial' && (selection === 'all' || selection === 'batch'),

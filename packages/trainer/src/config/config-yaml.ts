@@ -25,6 +25,8 @@ export function scalarOf(text: string): unknown {
   if (text.length > MAX_BYTES || hasManyOpenings(text)) return text;
   const document = documentOf(text, new LineCounter());
   if (document.errors.length > 0) return text;
+  // Of nothing, or of a comment alone.
+  if (document.contents === null) return text;
   const plain = plainValue(document.contents, document, text);
   return plain === undefined ? text : plain;
 }
@@ -46,7 +48,10 @@ export async function entriesOfFile(file: string, problems: InputError[]): Promi
     offset === undefined ? {} : { line: lines.linePos(offset).line };
   const document = documentOf(text, lines);
   const [error] = document.errors;
-  if (error !== undefined) return refuse(error.message.split('\n')[0]!, lineAt(error.pos[0]));
+  if (error !== undefined) {
+    const found = error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '');
+    return refuse('is not a YAML file of settings', { ...lineAt(error.pos[0]), found, expected });
+  }
   const { contents } = document;
   if (contents === null) return [];
   if (!isMap(contents)) return refuse('not a mapping', { expected });
@@ -77,7 +82,9 @@ export async function entriesOfFile(file: string, problems: InputError[]): Promi
 function plainValue(node: unknown, document: Document.Parsed, text: string): unknown {
   if (!isNode(node)) return null;
   const target = isAlias(node) ? node.resolve(document) : node;
-  if (target === undefined || isScalar(target)) return target?.value;
+  if (target === undefined) return undefined;
+  // A key with nothing behind it: YAML's null, but not what anybody wrote.
+  if (isScalar(target)) return target.value === null && target.source === '' ? '' : target.value;
   return text.slice(target.range?.[0], target.range?.[1]);
 }
 

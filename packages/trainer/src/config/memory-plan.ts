@@ -2,7 +2,13 @@
  * From a limit on memory to how a step is computed. Values do not depend on it beyond float32 rounding, time does: the first
  * plan that fits is the fastest of those that do.
  */
-import { InputError, formatByteSize, parseByteSize, type ProgressListener } from '@selective-dpo/foundation';
+import {
+  InputError,
+  NO_LIMIT,
+  formatByteSize,
+  parseMemoryLimit,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import type { CacheReader } from '@selective-dpo/data';
 import {
   headChunkRows,
@@ -47,8 +53,9 @@ export function planMemory(
   engine: EngineMemory,
   longest: number,
 ): MemoryPlan | undefined {
-  if (config.memoryLimit === NO_LIMIT) return undefined;
-  const room = memoryRoom(parseByteSize(config.memoryLimit)!, engine);
+  const limit = parseMemoryLimit(config.memoryLimit)!;
+  if (limit === Infinity) return undefined;
+  const room = memoryRoom(limit, engine);
   let least: { size: PassSize; demand: MemoryDemand } | undefined;
   for (const size of passSizes(config, model, longest)) {
     const demand = trainingMemory(model, size, config.loss === 'distillation');
@@ -57,9 +64,6 @@ export function planMemory(
   }
   throw tooSmall(config, room, engine.processBytes, least!);
 }
-
-/** No limit: the configuration is taken as it is. */
-const NO_LIMIT = 'none';
 
 /** From the fastest to the smallest. */
 function* passSizes(config: Settings, model: ModelConfig, longest: number): Generator<PassSize> {

@@ -2,14 +2,11 @@
  * From a YAML file and `key=value` words to a checked configuration. All problems are reported at once, each with
  * the file and line or the word it stands in.
  */
-import { InputError, InputErrors, quoteValue } from '@selective-dpo/foundation';
+import { InputError, InputErrors, nearestName, quoteValue } from '@selective-dpo/foundation';
 import { expectation } from '@selective-dpo/data';
 import { entriesOfFile, scalarOf, type Entry } from './config-yaml.js';
 import { combinationErrors } from './combinations.js';
 import { TRAINING_KEYS, trainingConfigSchema, type TrainingConfig } from './training-config.js';
-
-/** No known key is nearly as long. */
-const MAX_NEAR_KEY = 64;
 
 /**
  * Resolves a configuration: defaults, then the file, then the words, later ones winning.
@@ -77,7 +74,7 @@ function defaultsOfLoss({ loss, selection, keep }: Record<string, unknown>): Par
 
 function isKnown(entry: Entry, problems: InputError[]): boolean {
   if ((TRAINING_KEYS as string[]).includes(entry.key)) return true;
-  const near = nearestKey(entry.key);
+  const near = nearestName(entry.key, TRAINING_KEYS);
   problems.push(
     new InputError('config-unknown-key', 'unknown training key', {
       ...placeOf(entry),
@@ -119,28 +116,4 @@ function entriesOfWords(words: readonly string[], problems: InputError[]): Entry
     );
     return [];
   });
-}
-
-/** The known key within two edits (three for long names), if there is one. */
-function nearestKey(key: string): string | undefined {
-  if (key.length > MAX_NEAR_KEY) return undefined;
-  const ranked = TRAINING_KEYS.map((known) => ({
-    known,
-    edits: editDistance(key.toLowerCase().replace(/[_-]/g, ''), known.toLowerCase()),
-  })).sort((a, b) => a.edits - b.edits);
-  const best = ranked[0]!;
-  return best.edits <= (key.length > 8 ? 3 : 2) ? best.known : undefined;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

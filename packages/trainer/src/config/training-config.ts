@@ -1,11 +1,12 @@
 /** Every key of a training run: its type, limits, default and meaning. One table serves parsing, errors and help. */
-import { BYTE_SIZE_EXPECTED, parseByteSize } from '@selective-dpo/foundation';
+import { MEMORY_LIMIT_EXPECTED, NO_LIMIT, parseMemoryLimit } from '@selective-dpo/foundation';
 import { z } from 'zod';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import { DISTILLATION_RESTS } from '../loss/distillation-loss.js';
 import { LOSS_TYPES } from '../loss/pair-loss.js';
 import { LR_SCHEDULES } from '../optimisation/learning-rate.js';
 import { SELECTION_RULES } from '../selection/select-tokens.js';
+import { REF_TRUSTS } from '../trust/pair-trust.js';
 
 const count = (least: number) => z.number().int().min(least);
 
@@ -42,6 +43,17 @@ export const trainingConfigSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('average log-ratios over kept tokens (ipo always does)'),
+  refTrust: z
+    .enum(REF_TRUSTS)
+    .default('ignore')
+    .describe(
+      'pairs that the reference orders wrongly: ignore (train on all alike), weight (by how far it agrees), drop (leave out)',
+    ),
+  refTrustScale: z
+    .number()
+    .gt(0)
+    .default(0.25)
+    .describe('refTrust=weight: margin in nats a token at which a pair’s trust is 0.73'),
   learningRate: z.number().gt(0).default(1e-6).describe('peak learning rate'),
   lrSchedule: z.enum(LR_SCHEDULES).default('linear').describe('decay after warm-up'),
   warmupSteps: count(0).default(0).describe('optimiser steps of linear warm-up'),
@@ -77,8 +89,8 @@ export const trainingConfigSchema = z.strictObject({
     .describe('recompute saves memory for more time; exact either way'),
   memoryLimit: z.coerce
     .string()
-    .refine((text) => text === 'none' || parseByteSize(text) !== undefined, `none, or ${BYTE_SIZE_EXPECTED}`)
-    .default('none')
+    .refine((text) => parseMemoryLimit(text) !== undefined, MEMORY_LIMIT_EXPECTED)
+    .default(NO_LIMIT)
     .describe(
       'memory the process may take, e.g. 16GiB; then activations and microBatchTokens are the fastest that fit',
     ),

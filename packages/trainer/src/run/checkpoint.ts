@@ -3,12 +3,13 @@
  * trainer's state beside it. Published as one folder; every file's digest stands in the state, and is checked
  * before anything is restored, so that a resumed run is bit-equal to an unbroken one or refused.
  */
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
   InputError,
   canonicalJson,
   explainSystemError,
+  makeFolder,
   parseShallowJson,
   publishDirectory,
   quoteValue,
@@ -82,7 +83,7 @@ export async function writeCheckpoint(
   const directory = join(checkpoints, `step-${state.step}`);
   await refuseLinkedFolder(checkpoints);
   try {
-    await mkdir(checkpoints, { recursive: true });
+    await makeFolder(checkpoints);
     await removeTemporaries(checkpoints);
   } catch (error) {
     throw explainSystemError(error, checkpoints);

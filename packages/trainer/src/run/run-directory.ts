@@ -2,7 +2,7 @@
  * The folder of one run: `run.json` says what the run is made of, `config.yaml` is the configuration as resolved.
  * A folder holds one run; going on with it needs the same configuration, cache and policy.
  */
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
   FolderLock,
@@ -10,6 +10,8 @@ import {
   InputErrors,
   canonicalJson,
   explainSystemError,
+  parseMemoryLimit,
+  makeFolder,
   parseShallowJson,
   publishBytes,
   quoteValue,
@@ -47,7 +49,7 @@ export interface RunIdentity {
 
 /** Digest of a run's identity, stored in every checkpoint. */
 export function runFingerprint(identity: RunIdentity): string {
-  return sha256(canonicalJson(withoutFreeSettings(identity)));
+  return sha256(canonicalJson(withEqualLimits(withoutFreeSettings(identity))));
 }
 
 /** A run's folder that no other process writes to until `lock` is released. */
@@ -69,7 +71,7 @@ export async function prepareRunDirectory(
   resume: boolean,
 ): Promise<PreparedRun> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     // Before anything is written into a folder of someone else.
     refuseForeignFolder(await namesIn(directory), directory);
     const lock = await FolderLock.acquire(directory, { code: 'run-busy', what: 'run' });
@@ -80,13 +82,6 @@ export async function prepareRunDirectory(
       throw error;
     }
   } catch (error) {
-    // Of mkdir, for a file in the folder's place.
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new InputError('not-a-folder', 'is not a folder', {
-        file: directory,
-        hint: 'choose another --out',
-      });
-    }
     throw explainSystemError(error, directory);
   }
 }
@@ -184,30 +179,66 @@ async function readRunFile(file: string): Promise<Record<string, unknown>> {
 }
 
 function refuseOtherRun(found: Record<string, unknown>, wanted: RunIdentity, directory: string): void {
-  const before = flatten(withoutFreeSettings(found));
-  const now = flatten(withoutFreeSettings(wanted));
-  const keys = [...new Set([...before.keys(), ...now.keys()])].filter(
-    (key) => before.get(key) !== now.get(key),
+  const [before, now] = [withoutFreeSettings(found), withoutFreeSettings(wanted)].map((identity) => ({
+    written: flatten(identity),
+    compared: flatten(withEqualLimits(identity)),
+  })) as [FlatIdentity, FlatIdentity];
+  const keys = [...new Set([...before.compared.keys(), ...now.compared.keys()])].filter(
+    (key) => before.compared.get(key) !== now.compared.get(key),
   );
   if (keys.length === 0) return;
   throw new InputErrors(
     keys.map(
       (key) =>
         new InputError('run-differs', 'the run in this folder was started with another value', {
-          file: directory,
+          file: join(directory, RUN_FILE),
           field: key,
-          found: now.get(key) ?? 'nothing',
-          expected: before.get(key) ?? 'nothing',
-          hint: 'resume with the values it was started with, or choose another --out',
+          found: now.written.get(key) ?? 'nothing',
+          expected: before.written.get(key) ?? 'nothing',
+          hint: HINTS[key] ?? 'resume with the values it was started with, or choose another --out',
         }),
     ),
   );
 }
 
-function withoutFreeSettings(identity: object): object {
+/** Values by path: as written, for messages, and as they are compared. */
+interface FlatIdentity {
+  written: Map<string, string>;
+  compared: Map<string, string>;
+}
+
+const HINTS: Record<string, string> = {
+  'config.memoryLimit':
+    'the limit decides how a batch is cut, and so the last bits of every sum: resume without --memory-limit, ' +
+    'or choose another --out',
+};
+
+interface Settings {
+  config: Record<string, unknown>;
+}
+
+function withoutFreeSettings(identity: object): Settings {
   const { config, ...rest } = identity as { config?: object };
-  const kept = Object.entries(config ?? {}).filter(([key]) => !FREE_SETTINGS.has(key));
+  const kept = Object.entries(identifyingSettings(config ?? {})).filter(([key]) => !FREE_SETTINGS.has(key));
   return { ...rest, config: Object.fromEntries(kept) };
+}
+
+/**
+ * What of a configuration tells runs apart: all of it, but settings that came after the first version are left out where they change
+ * nothing. So runs of before keep their digest, and are gone on with.
+ */
+export function identifyingSettings(config: object): object {
+  const { refTrust, refTrustScale, ...rest } = config as Partial<TrainingConfig>;
+  if (refTrust === undefined || refTrust === 'ignore') return rest;
+  return { ...rest, refTrust, ...(refTrust === 'weight' ? { refTrustScale } : {}) };
+}
+
+/** With the memory limit in bytes: 16GiB and 17179869184B are one limit. */
+function withEqualLimits(identity: Settings): Settings {
+  const { memoryLimit } = identity.config;
+  const bytes = typeof memoryLimit === 'string' ? parseMemoryLimit(memoryLimit) : undefined;
+  if (bytes === undefined || bytes === Infinity) return identity;
+  return { ...identity, config: { ...identity.config, memoryLimit: `${bytes}B` } };
 }
 
 function flatten(value: object, prefix = '', into = new Map<string, string>()): Map<string, string> {

@@ -18,6 +18,8 @@ export interface PairOutcome {
   input: SelectionInput;
   selection: PairSelection;
   loss: PairLoss;
+  /** Factor on the loss, see `CachedPair`. */
+  weight?: number;
 }
 
 /** Means over the pairs of a batch. `history` is given in training only. */
@@ -28,7 +30,7 @@ export function batchMetrics(
 ): Metrics {
   const rewards = outcomes.map(({ input, selection }) => pairRewards(input.logps, selection, beta));
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-  const metrics: Metrics = { loss: mean(outcomes.map(({ loss }) => loss.loss)) };
+  const metrics: Metrics = { loss: mean(outcomes.map(({ loss, weight = 1 }) => weight * loss.loss)) };
   for (const [prefix, pick] of [
     ['rewards', 0],
     ['rewards_kept', 1],

@@ -6,6 +6,8 @@ import type { TrainingState } from '../run/checkpoint.js';
 import type { TrainingOrder } from '../run/training-order.js';
 import { batchMetrics, type Metrics } from './batch-metrics.js';
 import { refuseNonFiniteLogps, refuseNonFiniteLoss } from './finiteness.js';
+import type { ReferenceSurvey } from '../trust/reference-survey.js';
+import { trustMetrics } from '../trust/trust-weights.js';
 import { selectiveStep, type CachedPair, type MicroBatching, type Objective } from './selective-step.js';
 
 /** What is the same in every step of a run. */
@@ -15,6 +17,7 @@ export interface StepContext {
   micro: MicroBatching;
   engine: Engine;
   policyDirectory: string;
+  survey: ReferenceSurvey | undefined;
 }
 
 /**
@@ -26,7 +29,7 @@ export async function optimiserStep(
   state: TrainingState,
   pairs: readonly CachedPair[],
   objective: Objective,
-  { config, order, micro, engine, policyDirectory }: StepContext,
+  { config, order, micro, engine, policyDirectory, survey }: StepContext,
   dataSeconds: number,
 ): Promise<Metrics> {
   const started = performance.now();
@@ -55,6 +58,7 @@ export async function optimiserStep(
   const seconds = (ended - started) / 1000 + dataSeconds;
   return {
     ...metrics,
+    ...trustMetrics(pairs, result.outcomes, config, survey),
     grad_norm: gradNorm,
     lr,
     epoch: state.step / order.stepsPerEpoch,

@@ -30,6 +30,8 @@ export interface CachedPair {
   row: CacheRow;
   /** What is kept of it, where that was decided before the first step. */
   frozen?: PairSelection | undefined;
+  /** Factor on its loss and gradients in training, 1 where it is left out. */
+  weight?: number;
 }
 
 /** How a batch is turned into a loss. */
@@ -63,7 +65,7 @@ export interface StepResult {
 }
 
 /**
- * Loss and gradients of one optimiser batch; the loss is the mean over its pairs. The receiver owns the gradients.
+ * Loss and gradients of one optimiser batch; the loss is the mean over its pairs, each times its weight. The receiver owns the gradients.
  */
 export async function selectiveStep(
   model: CausalLM,
@@ -89,7 +91,7 @@ export async function selectiveStep(
           ? members.map((i) => chosenAhead[i]!)
           : selectionsOf(own, policy, objective);
         return members.map((place, i) => {
-          const outcome = outcomeOf(own[i]!, policy[i]!, selections[i]!, objective, 1 / pairs.length);
+          const outcome = outcomeOf(own[i]!, policy[i]!, selections[i]!, objective, pairs.length);
           outcomes[place] = outcome;
           return gradientsOf(outcome.loss);
         });
@@ -228,17 +230,15 @@ function gradientsOf({ chosenGradient, rejectedGradient, candidateGradient }: Pa
   return [chosen, rejectedGradient];
 }
 
+/** @param pairs of the optimiser batch, which the loss is the mean over. */
 function outcomeOf(
   pair: CachedPair,
   { input, top }: PolicyOutput,
   selection: PairSelection,
   objective: Objective,
-  weight: number,
+  pairs: number,
 ): PairOutcome {
-  return {
-    row: pair.index,
-    input,
-    selection,
-    loss: pairLoss(input.logps, selection, objective.loss, weight, top),
-  };
+  const { index: row, weight } = pair;
+  const loss = pairLoss(input.logps, selection, objective.loss, (weight ?? 1) / pairs, top);
+  return { row, input, selection, loss, ...(weight === undefined ? {} : { weight }) };
 }

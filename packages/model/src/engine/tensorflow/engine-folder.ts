@@ -11,7 +11,7 @@ import { z } from 'zod';
 export const TENSORFLOW_VERSION = '2.21.0';
 
 /** Raised when the way the engine is built changes, so that an older one is not taken for a current one. */
-const BUILD = 6;
+const BUILD = 7;
 
 export const BINDING_FILE = 'tfjs_binding.node';
 /** Loaded before the binding; see native-sources.ts. */

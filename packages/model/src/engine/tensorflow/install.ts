@@ -2,9 +2,15 @@
  * `sdpo engine install`: TensorFlow's C library out of its Python wheel, and tfjs-node-gpu's own binding compiled
  * against it. Nothing of Python runs afterwards; pip only fetches the wheel.
  */
-import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { InputError, publishDirectory, sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
+import {
+  InputError,
+  makeFolder,
+  publishDirectory,
+  sha256OfFile,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import { measureMatMul } from '../matmul-probe.js';
 import { compileBinding } from './compile-binding.js';
 import {
@@ -50,7 +56,7 @@ export async function installTensorflowEngine(options: InstallOptions = {}): Pro
   const python = options.python ?? 'python3';
   await requireTool(python, ['-m', 'pip', '--version'], INSTALL_PYTHON);
   await requireTool('g++', ['--version'], INSTALL_COMPILER);
-  await mkdir(dirname(folder), { recursive: true });
+  await makeFolder(dirname(folder));
   await removeAbandoned(dirname(folder));
   const notice = (message: string): void =>
     options.listener?.({ type: 'notice', code: 'engine-install', message });

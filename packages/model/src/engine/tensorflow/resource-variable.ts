@@ -17,7 +17,12 @@ export class ResourceVariable {
     const name = `selective-dpo/${process.pid}/${variables++}`;
     const attributes = { container: '', shared_name: name, dtype: FLOAT, shape: initial.shape };
     this.handle = tf.keep(kernels.single('VarHandleOp', attributes, []));
-    this.assign(initial);
+    try {
+      this.assign(initial);
+    } catch (error) {
+      this.handle.dispose();
+      throw error;
+    }
   }
 
   assign(value: tf.Tensor): void {
@@ -33,7 +38,10 @@ export class ResourceVariable {
   }
 
   dispose(): void {
-    this.kernels.run('DestroyResourceOp', { ignore_lookup_error: true }, [this.handle], 0);
-    this.handle.dispose();
+    try {
+      this.kernels.run('DestroyResourceOp', { ignore_lookup_error: true }, [this.handle], 0);
+    } finally {
+      this.handle.dispose();
+    }
   }
 }

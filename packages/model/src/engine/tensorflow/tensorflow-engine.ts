@@ -79,15 +79,24 @@ export async function openTensorflowEngine(precision: EnginePrecision): Promise<
     memoryLimitBytes: undefined,
     processBytes: PROCESS_BYTES,
     fusedAdamW: tensorflowAdamW(kernels, !backend.isUsingGpuDevice),
-    describe: () => ({
-      engine: 'tensorflow',
-      precision,
-      tfjs: tf.version_core,
-      tensorflow: binding.TF_Version,
-      kernels: kernelsOf(kernels, backend),
-    }),
+    describe: () => describe(kernels, backend, { precision, tensorflow: binding.TF_Version }),
     // A tensor that no kernel has used yet still is the array it was made from.
     readFloats: async (tensor) => (await floatsOf(tensor)).slice(),
+  };
+}
+
+/** `device` is there on a GPU alone: on a processor `kernels` names its instructions. */
+function describe(
+  kernels: TensorflowKernels,
+  backend: TensorflowBackend,
+  given: { precision: string; tensorflow: string },
+): Record<string, string> {
+  return {
+    engine: 'tensorflow',
+    ...given,
+    tfjs: tf.version_core,
+    kernels: kernelsOf(kernels, backend),
+    ...(backend.isUsingGpuDevice ? { device: 'gpu' } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The fused attention of engine/fused-kernels.ts on the WebAssembly heap. */
-import { addressOf, sizeOf, type KernelCall, type ListKernel } from './heap.js';
+import { mostKeys } from '../fused-inputs.js';
+import { addressOf, type KernelCall, type ListKernel } from './heap.js';
 import { kernelModule } from './kernel-module.js';
 
 export const attentionKernel: ListKernel = (call) => {
@@ -29,17 +30,11 @@ export const attentionGradientKernel: ListKernel = (call) => {
   return [dJoint];
 };
 
-/** @throws RangeError for tensors that do not fit each other, and for segments that are no packed batch. */
+/** @throws RangeError for segments that are no packed batch. */
 function sizesOf({ inputs, backend, attrs }: KernelCall) {
   const { heads, kvHeads, headDim } = attrs as { heads: number; kvHeads: number; headDim: number };
-  const { joint, cos, segments } = inputs;
-  const [rows, width] = joint!.shape as [number, number];
-  if (width !== (heads + 2 * kvHeads) * headDim || sizeOf(cos!.shape) !== (rows * headDim) / 2) {
-    throw new RangeError(
-      `SdpoAttention: joint [${joint!.shape}], angles [${cos!.shape}] for heads of ${headDim}`,
-    );
-  }
-  const maxKeys = mostKeys(backend.typedArrayFromHeap(segments!), rows);
+  const rows = inputs['joint']!.shape[0]!;
+  const maxKeys = mostKeys(backend.typedArrayFromHeap(inputs['segments']!), rows);
   return { rows, heads, kvHeads, headDim, maxKeys };
 }
 
@@ -49,24 +44,3 @@ function layoutAddresses({ inputs, backend }: KernelCall): number[] {
   const addresses = [joint!, cos!, sin!, segments!].map((info) => addressOf(backend, info));
   return [...addresses, segments!.shape[0]!];
 }
-
-/**
- * The most keys that a query of any segment sees. Segments follow each other from row 0 on, and a response names the prompt
- * before it.
- */
-function mostKeys(segments: ArrayLike<number>, rows: number): number {
-  let [next, promptRow, promptRows, most] = [0, 0, 0, 0];
-  for (let at = 0; at < segments.length; at += 4) {
-    const [row, length, shared, keys] = [0, 1, 2, 3].map((i) => segments[at + i]!) as Segment;
-    if (keys === 0) [promptRow, promptRows] = [row, length];
-    const known = shared === promptRow && (keys === 0 || (keys === promptRows && promptRow < row));
-    if (row !== next || length < 1 || length > rows - row || !known) {
-      throw new RangeError(`SdpoAttention: segment ${row}, ${length}, ${shared}, ${keys} of ${rows} rows`);
-    }
-    next = row + length;
-    most = Math.max(most, keys + length);
-  }
-  return most;
-}
-
-type Segment = [number, number, number, number];

@@ -1,6 +1,8 @@
 /** Registers the kernels that replace or complete the WebAssembly backend's. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { getKernel, registerKernel, unregisterKernel, type KernelConfig } from '@tensorflow/tfjs-core';
+import { checkFusedInputs } from '../fused-inputs.js';
+import type { FusedKernelName } from '../fused-kernels.js';
 import { gatherKernel, sliceKernel } from './block-copy-kernels.js';
 import { attentionKernel, attentionGradientKernel } from './attention-kernels.js';
 import type { Kernel, ListKernel } from './heap.js';
@@ -22,11 +24,17 @@ export function registerWasmKernels(): void {
   replace('Sum', sumKernel);
   replace('OneHot', oneHotKernel);
   register({ kernelName: 'UnsortedSegmentSum', kernel: unsortedSegmentSum });
-  for (const [kernelName, kernel] of Object.entries(FUSED)) register({ kernelName, kernel });
+  for (const [kernelName, kernel] of Object.entries(FUSED)) {
+    const checked: ListKernel = (call) => {
+      checkFusedInputs(kernelName as FusedKernelName, call);
+      return kernel(call);
+    };
+    register({ kernelName, kernel: checked });
+  }
 }
 
 /** What model code looks for by name: see engine/fused-kernels.ts. */
-const FUSED: Record<string, ListKernel> = {
+const FUSED: Record<FusedKernelName, ListKernel> = {
   SdpoRmsNorm: rmsNormKernel,
   SdpoRmsNormGradient: rmsNormGradientKernel,
   SdpoSwiglu: swigluKernel,

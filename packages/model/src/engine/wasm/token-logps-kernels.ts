@@ -1,6 +1,5 @@
 /** The fused log-probs of engine/fused-kernels.ts on the WebAssembly heap. */
-import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { checkTargets } from '../fused-inputs.js';
 import { addressOf, type ListKernel } from './heap.js';
 import { kernelModule } from './kernel-module.js';
 
@@ -8,7 +7,7 @@ import { kernelModule } from './kernel-module.js';
 export const tokenLogpsKernel: ListKernel = ({ inputs, backend }) => {
   const [logits, targets] = [inputs['logits']!, inputs['targets']!];
   const [rows, vocabulary] = logits.shape as [number, number];
-  checkTargets(backend, targets, vocabulary);
+  checkTargets(backend.typedArrayFromHeap(targets), vocabulary);
   const logps = backend.makeOutput([rows], 'float32');
   const sums = backend.makeOutput([rows], 'float32');
   const [logitsAt, targetsAt] = [addressOf(backend, logits), addressOf(backend, targets)];
@@ -21,7 +20,7 @@ export const tokenLogpsKernel: ListKernel = ({ inputs, backend }) => {
 export const tokenLogpsGradientKernel: ListKernel = ({ inputs, backend }) => {
   const [logits, targets] = [inputs['logits']!, inputs['targets']!];
   const [rows, vocabulary] = logits.shape as [number, number];
-  checkTargets(backend, targets, vocabulary);
+  checkTargets(backend.typedArrayFromHeap(targets), vocabulary);
   const d = backend.makeOutput(logits.shape, 'float32');
   const [logitsAt, targetsAt] = [addressOf(backend, logits), addressOf(backend, targets)];
   const sumsAt = addressOf(backend, inputs['logSumExp']!);
@@ -31,10 +30,3 @@ export const tokenLogpsGradientKernel: ListKernel = ({ inputs, backend }) => {
   kernels.tokenLogpsGradient(rows, vocabulary, logitsAt, targetsAt, sumsAt, coefficientsAt, dAt);
   return [d];
 };
-
-function checkTargets(backend: BackendWasm, targets: TensorInfo, vocabulary: number): void {
-  for (const id of backend.typedArrayFromHeap(targets)) {
-    if (id < 0 || id >= vocabulary)
-      throw new RangeError(`SdpoTokenLogps: target ${id} in a vocabulary of ${vocabulary}`);
-  }
-}

@@ -20,6 +20,7 @@ class HeapSlot extends TensorSlot {
   }
 
   update(step: number, gradient: tf.Tensor, options: AdamWHyperparameters): void {
+    this.refuseOthers(gradient);
     const { learningRate, beta1, beta2, epsilon, weightDecay, gradientScale = 1 } = options;
     this.parameter = this.unshared(this.parameter);
     this.expAvg = this.unshared(this.expAvg);
@@ -38,6 +39,18 @@ class HeapSlot extends TensorSlot {
     ];
     const addresses = tensors.map((tensor) => addressOf(this.backend, tensor));
     kernelModule(this.backend).kernels.adamW(gradient.size, ...addresses, ...numbers);
+  }
+
+  /** The kernel takes as many numbers of all four as the gradient has. */
+  private refuseOthers(gradient: tf.Tensor): void {
+    for (const { dtype, shape } of [this.parameter, this.expAvg, this.expAvgSq]) {
+      if (gradient.dtype === 'float32' && dtype === 'float32' && tf.util.arraysEqual(shape, gradient.shape)) {
+        continue;
+      }
+      throw new RangeError(
+        `SdpoAdamW: state ${dtype} [${shape}] for a gradient ${gradient.dtype} [${gradient.shape}]`,
+      );
+    }
   }
 
   /** The tensor itself where nothing else stands on its memory, else a copy in its place. */

@@ -3,6 +3,7 @@
  * in one pass, no scores in memory. See causal-lm/shared-prompt-attention.ts for the plain version.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { mostKeys } from '../fused-inputs.js';
 import type { AttentionAttributes } from '../fused-kernels.js';
 import { DELTA, FORWARD, KEY_VALUE_GRADIENT, PART, QUERY_GRADIENT, ROTATE } from './attention-shaders.js';
 import type { KernelCall, WebgpuBackend } from './gpu-types.js';
@@ -10,13 +11,13 @@ import { runShader, type Shader } from './shader.js';
 
 /**
  * joint: [N, (H + 2K)·d], cos, sin: [N, 1, d/2], segments: [S, 4] int32 → context: [N, H·d], log-sum-exp: [N, H].
- * @throws RangeError for shapes or segments that do not fit; segments are looked at where they were made on the processor.
+ * @throws RangeError for segments that do not fit.
  */
 export function attention(call: KernelCall): TensorInfo[] {
   const { backend, inputs } = call;
   const attributes = call.attrs as unknown as AttentionAttributes;
   const { heads, headDim } = attributes;
-  check(call, attributes);
+  checkSegments(call);
   const rows = inputs['joint']!.shape[0]!;
   const joint = rotated(backend, inputs, inputs['joint']!, attributes, 1);
   const whole = runShader(backend, {
@@ -32,8 +33,12 @@ export function attention(call: KernelCall): TensorInfo[] {
   return [context, logSumExp];
 }
 
-/** From the forward's outputs and dContext: [N, H·d] the gradient by joint, [N, (H + 2K)·d]. */
+/**
+ * From the forward's outputs and dContext: [N, H·d] the gradient by joint, [N, (H + 2K)·d].
+ * @throws RangeError for segments that do not fit.
+ */
 export function attentionGradient(call: KernelCall): TensorInfo {
+  checkSegments(call);
   const { backend, inputs } = call;
   const attributes = call.attrs as unknown as AttentionAttributes;
   const { heads, kvHeads, headDim } = attributes;
@@ -111,35 +116,8 @@ function groupsFor(threads: number): number {
   return Math.ceil(threads / 64);
 }
 
-function check({ backend, inputs }: KernelCall, { heads, kvHeads, headDim }: AttentionAttributes): void {
-  const [joint, segments] = [inputs['joint']!, inputs['segments']!];
-  const [rows, columns] = joint.shape as [number, number];
-  const angles = (rows * headDim) / 2;
-  const fits =
-    columns === (heads + 2 * kvHeads) * headDim &&
-    heads % kvHeads === 0 &&
-    [inputs['cos']!, inputs['sin']!].every(({ shape }) => shape.reduce((a, b) => a * b, 1) === angles);
-  const values = backend.tensorMap.get(segments.dataId).values;
-  if (fits && (!values || areSegments(values, rows))) return;
-  throw new RangeError('SdpoAttention: rows, heads or segments do not fit each other');
-}
-
-/** Whether segments follow each other from row 0 on, a prompt before its responses. */
-function areSegments(values: ArrayLike<number>, rows: number): boolean {
-  let next = 0;
-  let prompt: [first: number, length: number] = [-1, -1];
-  for (let i = 0; i < values.length; i += 4) {
-    const [first, length, promptFirst, promptLength] = [0, 1, 2, 3].map((at) => values[i + at]!) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    if (first !== next || length < 1 || first + length > rows) return false;
-    if (promptLength === 0) prompt = [first, length];
-    const expected = promptLength === 0 ? first : prompt[0];
-    if (promptFirst !== expected || (promptLength !== 0 && promptLength !== prompt[1])) return false;
-    next = first + length;
-  }
-  return true;
+/** Segments are looked at where they were made on the processor. */
+function checkSegments({ backend, inputs }: KernelCall): void {
+  const { values } = backend.tensorMap.get(inputs['segments']!.dataId);
+  if (values) mostKeys(values, inputs['joint']!.shape[0]!);
 }

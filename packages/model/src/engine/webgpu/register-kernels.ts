@@ -7,6 +7,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { attention, attentionGradient } from './attention-kernels.js';
+import { checkFusedInputs } from '../fused-inputs.js';
 import type { FusedKernelName } from '../fused-kernels.js';
 import type { Kernel, KernelCall } from './gpu-types.js';
 import { rmsNorm, rmsNormGradient } from './rms-norm-kernels.js';
@@ -36,7 +37,11 @@ export function registerWebgpuKernels(): void {
   replace('Sum', sumKernel);
   replace('UnsortedSegmentSum', segmentSumKernel);
   for (const [kernelName, kernel] of Object.entries(FUSED)) {
-    const kernelFunc = kernel as unknown as KernelConfig['kernelFunc'];
+    const checked = (call: KernelCall): TensorInfo | TensorInfo[] => {
+      checkFusedInputs(kernelName as FusedKernelName, call);
+      return kernel(call);
+    };
+    const kernelFunc = checked as unknown as KernelConfig['kernelFunc'];
     registerKernel({ kernelName, backendName: 'webgpu', kernelFunc });
   }
 }

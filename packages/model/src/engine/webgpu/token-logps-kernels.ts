@@ -1,6 +1,7 @@
 /** Log-probs of tokens and their gradient for the WebGPU backend. See causal-lm/head-logps.ts for the plain version. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import type { KernelCall } from './gpu-types.js';
+import { checkTargets } from '../fused-inputs.js';
+import type { KernelCall, WebgpuBackend } from './gpu-types.js';
 import { GROUP_REDUCTIONS, runShader, threadsForRow } from './shader.js';
 
 /** A workgroup a row. */
@@ -35,16 +36,12 @@ const GRADIENT = `
 
 /**
  * logits: [M, V], targets: [M] int32 → log-prob of each target and log-sum-exp of each row, [M] each, in nats.
- * @throws RangeError for a target outside the vocabulary; targets are looked at where they were made on the processor.
+ * @throws RangeError for a target outside the vocabulary.
  */
 export function tokenLogps({ inputs, backend }: KernelCall): TensorInfo[] {
   const [logits, targets] = [inputs['logits']!, inputs['targets']!];
   const [rows, vocabulary] = logits.shape as [number, number];
-  const { values } = backend.tensorMap.get(targets.dataId);
-  for (const target of Array.from(values ?? [])) {
-    if (target >= 0 && target < vocabulary) continue;
-    throw new RangeError(`SdpoTokenLogps: target ${target} in a vocabulary of ${vocabulary}`);
-  }
+  checkKnown(backend, targets, vocabulary);
   const output = [rows];
   const ints = { vocabulary };
   const logSumExp = runShader(backend, {
@@ -66,7 +63,16 @@ export function tokenLogps({ inputs, backend }: KernelCall): TensorInfo[] {
   return [logps, logSumExp];
 }
 
-/** coefficients c: [M] → c · (onehot(target) − softmax(logits)), [M, V]. logSumExp: [M]. */
+/** Targets are looked at where they were made on the processor. */
+function checkKnown(backend: WebgpuBackend, targets: TensorInfo, vocabulary: number): void {
+  const { values } = backend.tensorMap.get(targets.dataId);
+  if (values) checkTargets(values, vocabulary);
+}
+
+/**
+ * coefficients c: [M] → c · (onehot(target) − softmax(logits)), [M, V]. logSumExp: [M].
+ * @throws RangeError as {@link tokenLogps}.
+ */
 export function tokenLogpsGradient({ inputs, backend }: KernelCall): TensorInfo {
   const logits = inputs['logits']!;
   const [targets, logSumExp, coefficients] = [
@@ -74,6 +80,7 @@ export function tokenLogpsGradient({ inputs, backend }: KernelCall): TensorInfo 
     inputs['logSumExp']!,
     inputs['coefficients']!,
   ];
+  checkKnown(backend, targets, logits.shape[1]!);
   return runShader(backend, {
     name: 'TokenLogpsGradient',
     inputs: { logits, targets, logSumExp, coefficients },

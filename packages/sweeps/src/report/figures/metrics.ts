@@ -44,7 +44,12 @@ const OBJECTIVE = ['loss', 'labelSmoothing', 'rpoAlpha', 'lengthNormalization'];
 
 /** Keys on which it depends what a figure measures. */
 function measuredBy(metric: string): string[] {
-  const held = metric.startsWith('eval/') ? ['evalFraction'] : [];
+  const held = metric.startsWith('eval/')
+    ? ['evalFraction']
+    : metric.startsWith('train/')
+      ? ['refTrust']
+      : [];
+  if (metric === 'train/loss') held.push('refTrustScale');
   if (metric.endsWith('/loss')) return [...held, 'beta', 'cache', ...OBJECTIVE, ...SELECTED];
   if (metric.includes('/rewards_kept/')) return [...held, 'beta', 'cache', ...SELECTED];
   if (metric.endsWith('/rewards/accuracies')) return [...held, 'cache'];
@@ -55,7 +60,8 @@ function measuredBy(metric: string): string[] {
 /**
  * Keys under whose values a figure is not of one kind, so that comparing them by it means little: the loss is of the kept
  * tokens and scaled by beta; a reward is beta times a log-ratio to the reference (arXiv 2305.18290, section 5), so which answer
- * has the higher one depends on the reference; the pairs held out depend on their share.
+ * has the higher one depends on the reference; the pairs held out depend on their share, those trained on and their
+ * weights on refTrust.
  */
 export function incomparableKeys(metric: string, sweptKeys: readonly string[]): string[] {
   const keys = measuredBy(metric);
