@@ -121,13 +121,13 @@ describe('derived data beside a count by hand', () => {
         ref_rejected_logps: sumLogps(row.rejectedRefLogps),
       });
     });
-    const repeated = pairs.filter((pair) => pair.duplicate_of != null);
+    const repeated = pairs.filter((pair) => (pair.duplicate_of ?? undefined) !== undefined);
     expect(repeated.map((pair) => [pair.pair_index, pair.duplicate_of, pair.duplicate_kind])).toEqual([
       [50, 3, 'pair'],
       [60, 5, 'swapped'],
       [70, 6, 'prompt'],
     ]);
-    expect(pairs.every((pair) => pair.opening == null)).toBe(true);
+    expect(pairs.every((pair) => (pair.opening ?? undefined) === undefined)).toBe(true);
   });
 
   it('is the same bytes again', async () => {
