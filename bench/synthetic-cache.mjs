@@ -6,8 +6,8 @@ import { SeededRandom } from '@selective-dpo/foundation';
 import { Stopwatch } from './stopwatch.mjs';
 
 export const VOCABULARY = 50_000;
-/** Lengths are uniform between half and one and a half of these. */
-const MEAN_TOKENS = { prompt: 150, response: 80 };
+/** Means of the lengths, which are uniform between half and one and a half of them; ids are below `vocabulary`. */
+const SHAPE = { prompt: 150, response: 80, vocabulary: VOCABULARY };
 export const ROWS_PER_SHARD = 512;
 
 export const SYNTHETIC_INPUTS = {
@@ -27,14 +27,15 @@ export const SYNTHETIC_INPUTS = {
 };
 
 /** The rows of shard `shard` of a cache of `pairs`; equal arguments give equal rows. */
-export function syntheticShard(shard, pairs, means = MEAN_TOKENS) {
+export function syntheticShard(shard, pairs, shape = {}) {
+  const { prompt: promptTokens, response: responseTokens, vocabulary } = { ...SHAPE, ...shape };
   const random = new SeededRandom(shard + 1);
   const length = (mean) => (mean >> 1) + random.below(mean + 1);
-  const ids = (n) => Int32Array.from({ length: n }, () => random.below(VOCABULARY));
+  const ids = (n) => Int32Array.from({ length: n }, () => random.below(vocabulary));
   const logps = (n) => Float32Array.from({ length: n }, () => 8 * Math.log(1 - random.next() * 0.9));
   const begin = shard * ROWS_PER_SHARD;
   return Array.from({ length: Math.min(ROWS_PER_SHARD, pairs - begin) }, (_, i) => {
-    const [prompt, chosen, rejected] = [means.prompt, means.response, means.response].map(length);
+    const [prompt, chosen, rejected] = [promptTokens, responseTokens, responseTokens].map(length);
     return {
       pairId: String(begin + i),
       sourceRow: begin + i,
@@ -49,15 +50,16 @@ export function syntheticShard(shard, pairs, means = MEAN_TOKENS) {
 
 /**
  * Writes a cache of `pairs` rows.
- * @param means tokens of prompts and responses on average.
+ * @param shape tokens of prompts and responses on average, and the vocabulary, where they are not the usual ones.
+ * @param inputs with another tokenizer than usual.
  * @returns seconds, by the clock and of CPU, spent in the writer, making the rows not among them, and the bytes of its shards.
  */
-export async function writeSyntheticCache(directory, pairs, means = MEAN_TOKENS) {
+export async function writeSyntheticCache(directory, pairs, shape = {}, inputs = SYNTHETIC_INPUTS) {
   const watch = new Stopwatch();
-  const writer = await CacheWriter.open(directory, SYNTHETIC_INPUTS);
+  const writer = await CacheWriter.open(directory, inputs);
   try {
     for (let shard = 0; shard * ROWS_PER_SHARD < pairs; shard++) {
-      const rows = syntheticShard(shard, pairs, means);
+      const rows = syntheticShard(shard, pairs, shape);
       await watch.time(() => writer.publishShard(rows));
     }
     await writeFile(join(directory, DROPPED_FILE), '');

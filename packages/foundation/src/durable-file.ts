@@ -87,10 +87,14 @@ async function syncTree(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
-/** Removes leftovers of killed runs (names ending in `.tmp`) directly inside `directory`. */
-export async function removeTemporaries(directory: string): Promise<void> {
+/**
+ * Removes leftovers of killed runs (names ending in `.tmp`) directly inside `directory`.
+ * @param of a name: leftovers of what was to be published under it alone, where others may be writing beside it.
+ */
+export async function removeTemporaries(directory: string, of?: string): Promise<void> {
+  const start = of === undefined ? '.' : `.${of}.`;
   for (const name of await readdir(directory)) {
-    if (name.startsWith('.') && name.endsWith(TEMPORARY_SUFFIX)) {
+    if (name.startsWith(start) && name.endsWith(TEMPORARY_SUFFIX)) {
       await rm(join(directory, name), { recursive: true, force: true });
     }
   }

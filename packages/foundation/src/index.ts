@@ -12,4 +12,7 @@ export * from './folders.js';
 export * from './nearest-name.js';
 export * from './folder-lock.js';
 export * from './csv.js';
+export * from './quantile-sketch.js';
+export * from './host-check.js';
+export * from './user-cache-folder.js';
 export * from './counted.js';

@@ -2,14 +2,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { explainSystemError } from '@selective-dpo/foundation';
+import { HostCheck, explainSystemError } from '@selective-dpo/foundation';
 import type { TextGenerator } from '@selective-dpo/generation';
 import { ApiError, asApiError } from './api-error.js';
 import { ChatHandler } from './chat-completions.js';
 import { CompletionHandler } from './completions.js';
 import { EventStream } from './event-stream.js';
 import type { Exchange } from './exchange.js';
-import { HostCheck } from './host-check.js';
 import { DEFAULT_LIMITS, RETRY_AFTER_SECONDS, type ServerLimits } from './limits.js';
 import { readJsonBody } from './request-body.js';
 import { RequestReader } from './request-schema.js';
@@ -162,7 +161,7 @@ export class ModelServer {
     controller: AbortController,
     stream: EventStream,
   ): Promise<object | undefined> {
-    this.hosts.check(request);
+    this.refuseForeign(request);
     const route = this.routes.get(path);
     if (route === undefined) throw new ApiError(404, 'there is nothing at this path', 'not_found');
     if (request.method !== route.method)
@@ -176,6 +175,15 @@ export class ModelServer {
       const body = await readJsonBody(request, this.limits.maxBodyBytes, controller.signal);
       return { body, signal: controller.signal, stream };
     });
+  }
+
+  /** @throws ApiError 403 for a foreign Host, and for a page of another origin. */
+  private refuseForeign(request: IncomingMessage): void {
+    const foreign = this.hosts.foreign(request);
+    if (foreign === undefined) return;
+    throw foreign === 'host'
+      ? new ApiError(403, 'this server is not reached by the name in the Host header', 'host_not_allowed')
+      : new ApiError(403, 'requests from pages of other origins are not answered', 'origin_not_allowed');
   }
 
   /** @param complete whether the request was read to its end; if not, the connection ends with it. */

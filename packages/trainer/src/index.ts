@@ -32,6 +32,7 @@ export {
   type SelectionOptions,
   type SelectionRule,
 } from './selection/select-tokens.js';
+export { endsSentence } from './selection/sentence-end.js';
 export { selectionThreshold, quantileCount, topKCount } from './selection/quantile.js';
 export {
   preferenceLoss,

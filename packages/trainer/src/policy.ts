@@ -2,6 +2,7 @@
 import { InputError } from '@selective-dpo/foundation';
 import { loadPairTokenizer, type CacheReader, type CacheRow, type PairTokenizer } from '@selective-dpo/data';
 import { CausalLM, readModelConfig, weightsDigest } from '@selective-dpo/model';
+import { endsSentence } from './selection/sentence-end.js';
 import { refuseNonFiniteWeights } from './step/finiteness.js';
 
 /** The weights that a run starts from, on the engine. @throws InputError `policy-not-finite`, and those of the files. */
@@ -49,8 +50,7 @@ export async function openPolicy(
     weightsSha256,
     endsSentence(id) {
       let known = ends.get(id);
-      if (known === undefined)
-        ends.set(id, (known = /[.!?。！？\n]["'”’)\]]*\s*$/u.test(tokenizer.tokenText(id))));
+      if (known === undefined) ends.set(id, (known = endsSentence(tokenizer.tokenText(id))));
       return known;
     },
     refuseUnknownIds(row, withTop) {

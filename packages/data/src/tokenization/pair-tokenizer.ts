@@ -36,6 +36,8 @@ export interface PairTokenizer {
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number;
   readonly hasChatTemplate: boolean;
+  /** Ids of the tokens that the tokenizer's files mark as special, ascending. */
+  readonly specialTokenIds: readonly number[];
   /** What a user should be told once, e.g. that conversations are rendered without a chat template. */
   readonly notices: readonly NoticeEvent[];
   /** Token ids of a text. `addSpecialTokens` (default true) adds BOS or EOS as the tokenizer's own rule says. */
@@ -44,6 +46,8 @@ export interface PairTokenizer {
   decode(ids: Iterable<number>, options?: { skipSpecialTokens?: boolean }): string;
   /** One token as it reads inside a text; its vocabulary entry where it is no whole character. */
   tokenText(id: number): string;
+  /** What a token adds to the text before it; U+FFFD stands for parts of a character, '' for ids without a token. */
+  addedText(id: number): string;
   /**
    * Renders messages by the chat template, with the variables transformers gives it.
    * @throws TemplateRefusal, InputError as {@link ChatTemplate.render}; InputError `chat-template-missing`.
@@ -75,6 +79,7 @@ class LoadedPairTokenizer implements PairTokenizer {
   readonly vocabularySize: number;
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number;
+  readonly specialTokenIds: readonly number[];
   readonly notices: readonly NoticeEvent[];
   private readonly rule: SpecialTokenRule;
   private readonly cleanUp: boolean;
@@ -101,6 +106,10 @@ class LoadedPairTokenizer implements PairTokenizer {
     }
     this.eosTokenId = eos;
     this.rule = new SpecialTokenRule(library, files.config, this.bosTokenId, this.eosTokenId, directory);
+    this.specialTokenIds = files.tokenizer.added_tokens
+      .filter(({ special }) => special === true)
+      .map(({ id }) => Number(id))
+      .sort((a, b) => a - b);
     this.cleanUp = files.config['clean_up_tokenization_spaces'] === true;
     this.notices = template === undefined ? [builtInRenderingNotice(directory)] : [];
   }
@@ -121,6 +130,12 @@ class LoadedPairTokenizer implements PairTokenizer {
   }
 
   tokenText(id: number): string {
+    const added = this.addedText(id);
+    return added === '' || added.includes('\uFFFD') ? (this.library.token(id) ?? '') : added;
+  }
+
+  addedText(id: number): string {
+    if (this.library.token(id) === undefined) return '';
     // Decoders trim the first token of a text, so the token is read behind another one.
     if (this.anchor === undefined) {
       const ids = this.encode('a', { addSpecialTokens: false });
@@ -128,8 +143,7 @@ class LoadedPairTokenizer implements PairTokenizer {
     }
     const { ids, text } = this.anchor;
     const both = this.decode([...ids, id]);
-    const read = both.startsWith(text) ? both.slice(text.length) : '';
-    return read === '' || read.includes('\uFFFD') ? (this.library.token(id) ?? '') : read;
+    return both.startsWith(text) ? both.slice(text.length) : '';
   }
 
   renderChat(messages: readonly Message[], options: RenderChatOptions = {}): string {

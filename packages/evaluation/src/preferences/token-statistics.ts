@@ -1,6 +1,6 @@
 /** What a policy makes of single response tokens: log-probs, alignment scores, and where the kept ones stand. */
+import { QuantileSketch, type Distribution } from '@selective-dpo/foundation';
 import { alignmentScores, type PairOutcome, type Side } from '@selective-dpo/trainer';
-import { QuantileSketch, type Distribution } from '../statistics/quantile-sketch.js';
 
 /** Kept tokens among those at some positions of a response. */
 export interface PositionShare {

@@ -3,8 +3,7 @@
  * in one rename; what is in it is whole.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { sha256 } from '@selective-dpo/foundation';
-import { homedir } from 'node:os';
+import { sha256, userCacheFolder } from '@selective-dpo/foundation';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -38,9 +37,8 @@ export type EngineReceipt = z.infer<typeof receiptSchema>;
  */
 export function engineFolder(gpu: boolean): string {
   const own = process.env['SELECTIVE_DPO_ENGINE_DIR'];
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   const name = `tensorflow-${TENSORFLOW_VERSION}-${gpu ? 'cuda' : 'cpu'}-${process.platform}-${process.arch}-b${BUILD}`;
-  return join(own ?? join(cache, 'selective-dpo', 'engines'), name);
+  return join(own ?? join(userCacheFolder(), 'engines'), name);
 }
 
 /** An installed engine. */

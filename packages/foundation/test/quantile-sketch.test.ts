@@ -1,6 +1,6 @@
-import { SeededRandom } from '@selective-dpo/foundation';
+import { SeededRandom } from '../src/random.js';
 import { describe, expect, it } from 'vitest';
-import { QuantileSketch, RELATIVE_ERROR } from '../src/statistics/quantile-sketch.js';
+import { QuantileSketch, RELATIVE_ERROR } from '../src/quantile-sketch.js';
 
 const sketchOf = (values: Iterable<number>) => {
   const sketch = new QuantileSketch();

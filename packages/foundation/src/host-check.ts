@@ -4,7 +4,6 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { ApiError } from './api-error.js';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 
@@ -21,20 +20,13 @@ export class HostCheck {
     this.anyAddress = host === '0.0.0.0' || host === '::';
   }
 
-  /** @throws ApiError 403 for a foreign Host, and for a page of another origin. */
-  check({ headers }: IncomingMessage): void {
+  /** What is foreign about a request: the name it asks for, or the page that sends it; undefined for one that may be answered. */
+  foreign({ headers }: IncomingMessage): 'host' | 'origin' | undefined {
     const name = hostName(headers.host);
-    if (name === undefined || !(this.allowed.has(name) || (this.anyAddress && isIP(name) !== 0))) {
-      throw new ApiError(
-        403,
-        'this server is not reached by the name in the Host header',
-        'host_not_allowed',
-      );
-    }
+    if (name === undefined || !(this.allowed.has(name) || (this.anyAddress && isIP(name) !== 0)))
+      return 'host';
     const { origin } = headers;
-    if (origin !== undefined && !isSameOrigin(origin, headers.host!)) {
-      throw new ApiError(403, 'requests from pages of other origins are not answered', 'origin_not_allowed');
-    }
+    return origin === undefined || isSameOrigin(origin, headers.host!) ? undefined : 'origin';
   }
 }
 

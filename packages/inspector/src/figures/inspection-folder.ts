@@ -1,0 +1,127 @@
+/**
+ * Where the derived data of caches lies: beside the user's other caches, since a cache's own folder is never written to. One folder a
+ * manifest digest, published whole; `contents.json` in it names every file with its digest, and what does not fit is made anew.
+ */
+import { basename, dirname, join } from 'node:path';
+import {
+  FolderLock,
+  explainSystemError,
+  makeFolder,
+  parseShallowJson,
+  publishBytes,
+  publishDirectory,
+  readRegularFile,
+  removeTemporaries,
+  sha256,
+  sha256OfFile,
+  userCacheFolder,
+} from '@selective-dpo/foundation';
+import type { CacheManifest, CacheReader } from '@selective-dpo/data';
+import { z } from 'zod';
+import { SITE_VERSION } from '../site-contract.js';
+import { OVERVIEW_FILE, PAIRS_FILE, VOCABULARY_FILE, deriveFigures, type DeriveOptions } from './derive.js';
+import { loadCacheTokenizer, vocabularyOf } from './vocabulary.js';
+
+const CONTENTS_FILE = 'contents.json';
+const MAX_CONTENTS_BYTES = 1 << 16;
+const NAMES = [OVERVIEW_FILE, PAIRS_FILE, VOCABULARY_FILE] as const;
+
+const contentsSchema = z.strictObject({
+  version: z.literal(SITE_VERSION),
+  /** Digest of the cache's manifest. */
+  cache: z.string(),
+  /** SHA-256 by name; {@link VOCABULARY_FILE} where a tokenizer was given. */
+  files: z.partialRecord(z.enum(NAMES), z.string()),
+});
+
+/** The derived data of one cache. */
+export interface DerivedData {
+  folder: string;
+  /** SHA-256 by name. */
+  files: Readonly<Partial<Record<(typeof NAMES)[number], string>>>;
+}
+
+export interface DerivedDataOptions extends Omit<DeriveOptions, 'tokenizer'> {
+  /** Folder of the tokenizer; once given it need not be given again. */
+  tokenizerDirectory?: string | undefined;
+}
+
+/** Where the derived data of a cache lies, whether or not it is there. */
+export function inspectionFolder(cache: CacheManifest): string {
+  return join(userCacheFolder(), 'inspection', `${cache.digest}-${SITE_VERSION}`);
+}
+
+/**
+ * The derived data of a cache: what is there, or else made now.
+ * @throws InputError `tokenizer-differs`, `inspection-busy` while another process makes it, those of the cache, of the tokenizer and
+ *   of the file system; what the signal was aborted with.
+ */
+export async function derivedData(
+  reader: CacheReader,
+  { tokenizerDirectory, ...options }: DerivedDataOptions = {},
+): Promise<DerivedData> {
+  const folder = inspectionFolder(reader.manifest);
+  const tokenizer =
+    tokenizerDirectory === undefined
+      ? undefined
+      : await loadCacheTokenizer(tokenizerDirectory, reader.manifest);
+  const vocabulary = tokenizer && sha256(JSON.stringify(vocabularyOf(tokenizer)));
+  const fits = (found: DerivedData | undefined): found is DerivedData =>
+    found !== undefined && (vocabulary === undefined || found.files[VOCABULARY_FILE] === vocabulary);
+  const present = await soundData(folder, reader.manifest);
+  if (fits(present)) return present;
+  const lock = await lockOf(folder);
+  try {
+    const meanwhile = await soundData(folder, reader.manifest);
+    if (fits(meanwhile)) return meanwhile;
+    let files: DerivedData['files'] = {};
+    await publishDirectory(folder, async (temporary) => {
+      await deriveFigures(reader, temporary, { ...options, tokenizer });
+      files = await digestsOf(temporary, tokenizer === undefined ? [OVERVIEW_FILE, PAIRS_FILE] : NAMES);
+      const contents = { version: SITE_VERSION, cache: reader.manifest.digest, files };
+      await publishBytes(join(temporary, CONTENTS_FILE), JSON.stringify(contents));
+    });
+    return { folder, files };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** What lies in the folder, if all of it is as it was written. */
+async function soundData(folder: string, cache: CacheManifest): Promise<DerivedData | undefined> {
+  try {
+    const text = (await readRegularFile(join(folder, CONTENTS_FILE), MAX_CONTENTS_BYTES)).toString('utf8');
+    const { files, cache: digest } = contentsSchema.parse(parseShallowJson(text));
+    if (digest !== cache.digest) return undefined;
+    const names = NAMES.filter((name) => name in files);
+    const found = await digestsOf(folder, names);
+    const sound = OVERVIEW_FILE in files && PAIRS_FILE in files;
+    return sound && names.every((name) => found[name] === files[name]) ? { folder, files } : undefined;
+  } catch {
+    // Whatever is wrong with it: it can be made again.
+    return undefined;
+  }
+}
+
+async function digestsOf(
+  folder: string,
+  names: readonly (typeof NAMES)[number][],
+): Promise<DerivedData['files']> {
+  const files: Partial<Record<(typeof NAMES)[number], string>> = {};
+  for (const name of names) files[name] = await sha256OfFile(join(folder, name));
+  return files;
+}
+
+/** One maker at a time; a dead one's lock is taken over, and its leftovers go. */
+async function lockOf(folder: string): Promise<FolderLock> {
+  const [parent, name] = [dirname(folder), basename(folder)];
+  try {
+    await makeFolder(parent);
+    const purpose = { code: 'inspection-busy', what: 'cache’s inspection data' };
+    const lock = await FolderLock.acquire(parent, purpose, `${name}.lock`);
+    await removeTemporaries(parent, name);
+    return lock;
+  } catch (error) {
+    throw explainSystemError(error, parent);
+  }
+}
