@@ -1,0 +1,148 @@
+/** One pair of a cache, token by token, as the reference and a policy see it and as the trainer selects it. */
+import { InputError, mixSeeds, quoteValue } from '@selective-dpo/foundation';
+import type { CacheReader, CacheRow } from '@selective-dpo/data';
+import { CausalLM, openEngine } from '@selective-dpo/model';
+import {
+  alignmentScores,
+  evaluatedBatches,
+  objectiveOfStep,
+  openPolicy,
+  selectTokens,
+  type PairOutcome,
+  type PairSelection,
+  type Side,
+  type TrainingConfig,
+} from '@selective-dpo/trainer';
+
+/** A response token. Log-probs and scores in nats. */
+export interface PairToken {
+  id: number;
+  refLogp: number;
+  policyLogp?: number;
+  /** Alignment score: high where training is due. */
+  score?: number;
+  /** Whether the loss is computed on it. */
+  kept?: boolean;
+}
+
+export interface TokensOfPair {
+  index: number;
+  row: CacheRow;
+  tokens: Record<Side, PairToken[]>;
+  /** Scores that each side was cut at; NaN where none applies. */
+  thresholds?: Record<Side, number>;
+}
+
+/** Random selection draws anew in each step. */
+const FIRST_STEP = 1;
+
+/** Rules that look at no policy. */
+const WITHOUT_POLICY: ReadonlySet<string> = new Set(['all', 'random']);
+
+/**
+ * The place of a pair in a cache.
+ * @param wanted a 0-based place, or the `pair_id`.
+ * @throws InputError `pair-unknown`.
+ */
+export async function findPair(cache: CacheReader, wanted: string): Promise<number> {
+  const place = /^\d{1,15}$/.test(wanted) ? Number(wanted) : NaN;
+  if (place < cache.rowCount) return place;
+  if (Number.isNaN(place)) {
+    let index = 0;
+    for await (const { pairId } of cache.rows()) {
+      if (pairId === wanted) return index;
+      index++;
+    }
+  }
+  throw new InputError('pair-unknown', 'the cache has no such pair', {
+    file: cache.directory,
+    found: quoteValue(wanted),
+    expected: `a pair_id, or a place from 0 to ${cache.rowCount - 1}`,
+  });
+}
+
+/**
+ * @param config of selection, as for training.
+ * @param policyDirectory computes log-probs by the trainer's own path, and scores and selection of its first step from them. Without it
+ *   only rules that look at no policy select.
+ * @throws InputError for a policy that the cache was not made for, and those of its files.
+ */
+export async function tokensOfPair(
+  cache: CacheReader,
+  index: number,
+  config: TrainingConfig,
+  policyDirectory?: string,
+): Promise<TokensOfPair> {
+  const row = await cache.row(index);
+  if (policyDirectory !== undefined) {
+    const { input, selection } = await outcomeOf(cache, index, config, policyDirectory);
+    const { policyChosen, policyRejected } = input.logps;
+    return described(index, row, selection, { chosen: policyChosen, rejected: policyRejected });
+  }
+  if (!WITHOUT_POLICY.has(config.selection)) return described(index, row, undefined);
+  const { chosenRefLogps: refChosen, rejectedRefLogps: refRejected } = row;
+  const { selection: options, seed } = objectiveOfStep(config, () => false, FIRST_STEP);
+  const logps = { policyChosen: refChosen, policyRejected: refRejected, refChosen, refRejected };
+  const { chosenIds, rejectedIds } = row;
+  const [selection] = selectTokens([{ logps, chosenIds, rejectedIds, seed: mixSeeds(seed, index) }], options);
+  return described(index, row, selection);
+}
+
+async function outcomeOf(
+  cache: CacheReader,
+  index: number,
+  config: TrainingConfig,
+  policyDirectory: string,
+): Promise<PairOutcome> {
+  const { endsSentence, refuseUnknownIds } = await openPolicy(policyDirectory, cache, cache.directory);
+  await openEngine(config.engine, { precision: config.precision });
+  const model = await CausalLM.load(policyDirectory);
+  try {
+    const row = async (at: number) => {
+      const found = await cache.row(at);
+      refuseUnknownIds(found, false);
+      return found;
+    };
+    const objective = objectiveOfStep({ ...config, loss: 'sigmoid' }, endsSentence, FIRST_STEP);
+    const micro = { pairs: 1, tokens: config.microBatchTokens, activations: config.activations };
+    for await (const { outcomes } of evaluatedBatches(
+      model,
+      { row },
+      Uint32Array.of(index),
+      objective,
+      micro,
+    )) {
+      return outcomes[0]!;
+    }
+    throw new Error('no outcome of a pair');
+  } finally {
+    model.dispose();
+  }
+}
+
+function described(
+  index: number,
+  row: CacheRow,
+  selection: PairSelection | undefined,
+  policy?: Record<Side, Float32Array>,
+): TokensOfPair {
+  const side = (name: Side, ids: Int32Array, ref: Float32Array): PairToken[] => {
+    const own = policy?.[name];
+    const scores = own && alignmentScores(name, own, ref);
+    return Array.from(ids, (id, t) => ({
+      ...{ id, refLogp: ref[t]! },
+      ...(own === undefined ? {} : { policyLogp: own[t]!, score: scores![t]! }),
+      ...(selection === undefined ? {} : { kept: selection[name][t] === 1 }),
+    }));
+  };
+  return {
+    ...{ index, row },
+    tokens: {
+      chosen: side('chosen', row.chosenIds, row.chosenRefLogps),
+      rejected: side('rejected', row.rejectedIds, row.rejectedRefLogps),
+    },
+    ...(selection && {
+      thresholds: { chosen: selection.chosenThreshold, rejected: selection.rejectedThreshold },
+    }),
+  };
+}
