@@ -9,6 +9,7 @@ export {
 export { loadCacheTokenizer, vocabularyOf } from './figures/vocabulary.js';
 export { openCacheSite } from './site/open-cache.js';
 export { openRunSite, type RunSiteOptions } from './site/open-run.js';
+export { sampledRows, storePolicies, type StoredPolicy } from './run/policy-sample.js';
 export { openSweepSite } from './site/open-sweep.js';
 export { inspectedKind, openSite } from './site/open-site.js';
 export type { Site } from './site/site.js';
@@ -17,4 +18,4 @@ export { startSiteServer, type SiteServer, type SiteServerOptions } from './serv
 export { exportSite } from './site/export-site.js';
 export { sampleSite } from './site/sample-site.js';
 export { writeSingleFile } from './site/single-file.js';
-export { findPair, tokensOfPair, type PairToken, type TokensOfPair } from './pair/pair-tokens.js';
+export { PairInspector, findPair, type PairToken, type TokensOfPair } from './pair/pair-tokens.js';

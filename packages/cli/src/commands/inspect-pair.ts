@@ -1,9 +1,9 @@
 import { CacheReader, type PairTokenizer } from '@selective-dpo/data';
 import {
+  PairInspector,
   findPair,
   loadCacheTokenizer,
   rememberedVocabulary,
-  tokensOfPair,
   vocabularyOf,
   type PairToken,
   type TokensOfPair,
@@ -32,8 +32,13 @@ export async function inspectPair(options: InspectPairOptions, writer: ConsoleWr
   try {
     const texts = await textsOf(cache, options);
     const index = await findPair(cache, options.pair);
-    const pair = await tokensOfPair(cache, index, config, policyDirectory);
-    writer.result(describe(pair, texts), lines(pair, texts, config, writer));
+    const inspector = await PairInspector.open(cache, config, policyDirectory);
+    try {
+      const pair = await inspector.tokens(index, config);
+      writer.result(describe(pair, texts), lines(pair, texts, config, writer));
+    } finally {
+      inspector.dispose();
+    }
   } finally {
     await cache.close();
   }

@@ -8,8 +8,10 @@ import {
   objectiveOfStep,
   openPolicy,
   selectTokens,
+  type EvaluatedBatch,
   type PairOutcome,
   type PairSelection,
+  type Policy,
   type Side,
   type TrainingConfig,
 } from '@selective-dpo/trainer';
@@ -61,62 +63,66 @@ export async function findPair(cache: CacheReader, wanted: string): Promise<numb
   });
 }
 
-/**
- * @param config of selection, as for training.
- * @param policyDirectory computes log-probs by the trainer's own path, and scores and selection of its first step from them. Without it
- *   only rules that look at no policy select.
- * @throws InputError for a policy that the cache was not made for, and those of its files.
- */
-export async function tokensOfPair(
-  cache: CacheReader,
-  index: number,
-  config: TrainingConfig,
-  policyDirectory?: string,
-): Promise<TokensOfPair> {
-  const row = await cache.row(index);
-  if (policyDirectory !== undefined) {
-    const { input, selection } = await outcomeOf(cache, index, config, policyDirectory);
-    const { policyChosen, policyRejected } = input.logps;
-    return described(index, row, selection, { chosen: policyChosen, rejected: policyRejected });
-  }
-  if (!WITHOUT_POLICY.has(config.selection)) return described(index, row, undefined);
-  const { chosenRefLogps: refChosen, rejectedRefLogps: refRejected } = row;
-  const { selection: options, seed } = objectiveOfStep(config, () => false, FIRST_STEP);
-  const logps = { policyChosen: refChosen, policyRejected: refRejected, refChosen, refRejected };
-  const { chosenIds, rejectedIds } = row;
-  const [selection] = selectTokens([{ logps, chosenIds, rejectedIds, seed: mixSeeds(seed, index) }], options);
-  return described(index, row, selection);
-}
+/** Pairs of one cache under one policy, or under none. */
+export class PairInspector {
+  private constructor(
+    private readonly cache: CacheReader,
+    private readonly opened: { policy: Policy; model: CausalLM } | undefined,
+  ) {}
 
-async function outcomeOf(
-  cache: CacheReader,
-  index: number,
-  config: TrainingConfig,
-  policyDirectory: string,
-): Promise<PairOutcome> {
-  const { endsSentence, refuseUnknownIds } = await openPolicy(policyDirectory, cache, cache.directory);
-  await openEngine(config.engine, { precision: config.precision });
-  const model = await CausalLM.load(policyDirectory);
-  try {
+  /**
+   * @param engine where the policy is computed.
+   * @param policyDirectory the policy. Without one only rules that look at none select, and there are no scores.
+   * @throws InputError for a policy that the cache was not made for, and those of its files.
+   */
+  static async open(
+    cache: CacheReader,
+    { engine, precision }: Pick<TrainingConfig, 'engine' | 'precision'>,
+    policyDirectory?: string,
+  ): Promise<PairInspector> {
+    if (policyDirectory === undefined) return new PairInspector(cache, undefined);
+    const policy = await openPolicy(policyDirectory, cache, cache.directory);
+    await openEngine(engine, { precision });
+    return new PairInspector(cache, { policy, model: await CausalLM.load(policyDirectory) });
+  }
+
+  /**
+   * A pair as the first step of a training with these settings would see it, in a batch by itself.
+   * @throws InputError `token-out-of-range`, and those of the cache.
+   */
+  async tokens(index: number, config: TrainingConfig): Promise<TokensOfPair> {
+    const row = await this.cache.row(index);
+    if (this.opened !== undefined) {
+      const { input, selection } = await this.outcome(index, config);
+      const { policyChosen, policyRejected } = input.logps;
+      return described(index, row, selection, { chosen: policyChosen, rejected: policyRejected });
+    }
+    if (!WITHOUT_POLICY.has(config.selection)) return described(index, row, undefined);
+    const { chosenRefLogps: refChosen, rejectedRefLogps: refRejected, chosenIds, rejectedIds } = row;
+    const { selection: options, seed } = objectiveOfStep(config, () => false, FIRST_STEP);
+    const logps = { policyChosen: refChosen, policyRejected: refRejected, refChosen, refRejected };
+    const input = { logps, chosenIds, rejectedIds, seed: mixSeeds(seed, index) };
+    return described(index, row, selectTokens([input], options)[0]);
+  }
+
+  dispose(): void {
+    this.opened?.model.dispose();
+  }
+
+  /** By the trainer's own path. The loss is of no interest here, and that of distillation would need more of the cache. */
+  private async outcome(index: number, config: TrainingConfig): Promise<PairOutcome> {
+    const { model, policy } = this.opened!;
     const row = async (at: number) => {
-      const found = await cache.row(at);
-      refuseUnknownIds(found, false);
+      const found = await this.cache.row(at);
+      policy.refuseUnknownIds(found, false);
       return found;
     };
+    const endsSentence = (id: number) => policy.endsSentence(id);
     const objective = objectiveOfStep({ ...config, loss: 'sigmoid' }, endsSentence, FIRST_STEP);
     const micro = { pairs: 1, tokens: config.microBatchTokens, activations: config.activations };
-    for await (const { outcomes } of evaluatedBatches(
-      model,
-      { row },
-      Uint32Array.of(index),
-      objective,
-      micro,
-    )) {
-      return outcomes[0]!;
-    }
-    throw new Error('no outcome of a pair');
-  } finally {
-    model.dispose();
+    const batches = evaluatedBatches(model, { row }, Uint32Array.of(index), objective, micro);
+    const { value } = (await batches.next()) as { value: EvaluatedBatch };
+    return value.outcomes[0]!;
   }
 }
 
