@@ -67,7 +67,10 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           listener: writer.listen,
           signal,
         });
-        writer.result(result, describe(result));
+        writer.result(result, [
+          ...describe(result),
+          `look at it: sdpo inspect ${result.directory} --tokenizer ${request.tokenizerDirectory ?? request.modelDirectory}`,
+        ]);
       }),
     );
 }
