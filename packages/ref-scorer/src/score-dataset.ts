@@ -7,6 +7,7 @@ import { InputError, sha256OfFile, type ProgressListener } from '@selective-dpo/
 import {
   CACHE_SCHEMA_VERSION,
   CacheWriter,
+  WorkerPart,
   MAX_TOP_LOGPROBS,
   isDroppedRow,
   loadPairTokenizer,
@@ -19,6 +20,7 @@ import {
   type PairTokenizer,
   type PreferenceLayout,
   type PreferenceSource,
+  type WorkerIndex,
 } from '@selective-dpo/data';
 import {
   CONFIG_FILE,
@@ -32,7 +34,7 @@ import {
 } from '@selective-dpo/model';
 import { batchTokensWithin } from './batch-tokens.js';
 import { LocalScorer } from './local-scorer.js';
-import { ScoringPass } from './scoring-pass.js';
+import { ScoringPass, type ShardTaker, type SourceEnding } from './scoring-pass.js';
 import { TOOL_VERSION } from './tool-version.js';
 
 export interface ScoreOptions {
@@ -60,6 +62,8 @@ export interface ScoreOptions {
   topLogprobs?: number | undefined;
   /** Pairs in a shard: what a stopped pass loses at most. */
   rowsPerShard?: number | undefined;
+  /** Scores the shards of one of several workers alone; `sdpo cache merge` then closes the cache. */
+  worker?: WorkerIndex | undefined;
   listener?: ProgressListener | undefined;
   /** Stops after the batch in progress. */
   signal?: AbortSignal | undefined;
@@ -72,6 +76,8 @@ export interface ScoreResult {
   pairs: number;
   shards: number;
   dropped: Partial<Record<string, number>>;
+  /** Of a worker: shards that it published now. The cache is not closed yet. */
+  publishedShards?: number;
 }
 
 export const DEFAULT_ROWS_PER_SHARD = 512;
@@ -98,7 +104,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   const batchTokens = batchTokensWithin(options, config, engine);
   const identity = LocalScorer.identityOf(engine, batchTokens);
   const inputs = await cacheInputs(options, source, tokenizer, identity, rowsPerShard);
-  const writer = await CacheWriter.open(outDirectory, inputs);
+  const writer = await openShards(outDirectory, inputs, options.worker);
   try {
     if (writer.complete !== undefined) return resultOf(outDirectory, writer.complete, true);
     const scorer = new LocalScorer(
@@ -108,8 +114,8 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
       options.topLogprobs,
     );
     try {
-      const pass = new ScoringPass(options, source, tokenizer, scorer, writer, rowsPerShard, config);
-      return resultOf(outDirectory, await pass.run(), false);
+      const pass = new ScoringPass(options, source, tokenizer, scorer, writer.taker, rowsPerShard, config);
+      return await writer.finish(await pass.run());
     } finally {
       scorer.dispose();
     }
@@ -127,6 +133,51 @@ function refuseTooMany(topLogprobs: number | undefined, { vocabSize }: ModelConf
     found: String(topLogprobs),
     expected: `at most ${most}${most === vocabSize ? ', the reference’s vocabulary' : ''}`,
   });
+}
+
+/** What a pass fills: a whole cache, or one worker's part of it. */
+interface OpenedShards {
+  complete: CacheManifest | undefined;
+  taker: ShardTaker;
+  finish(ending: SourceEnding): Promise<ScoreResult>;
+  close(): Promise<void>;
+}
+
+async function openShards(
+  directory: string,
+  inputs: CacheInputs,
+  worker: WorkerIndex | undefined,
+): Promise<OpenedShards> {
+  if (worker !== undefined) return openPart(directory, inputs, worker);
+  const writer = await CacheWriter.open(directory, inputs);
+  return {
+    complete: writer.complete,
+    taker: {
+      resumeFrom: writer.resumeFrom,
+      wants: () => Promise.resolve(true),
+      publishShard: (_, rows) => writer.publishShard(rows),
+    },
+    finish: async ({ dropped }) => resultOf(directory, await writer.finish(dropped), false),
+    close: () => writer.close(),
+  };
+}
+
+async function openPart(directory: string, inputs: CacheInputs, worker: WorkerIndex): Promise<OpenedShards> {
+  const part = await WorkerPart.open(directory, inputs, worker);
+  return {
+    complete: part.complete,
+    taker: {
+      resumeFrom: { shards: 0, rows: 0 },
+      wants: (index) => part.wants(index),
+      publishShard: (index, rows) => part.publishShard(index, rows),
+    },
+    finish: async ({ pairs, dropped }) => {
+      await part.finish(pairs, dropped);
+      const shards = Math.ceil(pairs / inputs.rowsPerShard);
+      return { directory, alreadyComplete: false, pairs, shards, dropped, publishedShards: part.shards };
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 function resultOf(directory: string, manifest: CacheManifest, alreadyComplete: boolean): ScoreResult {

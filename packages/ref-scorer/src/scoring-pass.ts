@@ -14,9 +14,7 @@ import {
   isDroppedRow,
   layoutOfFile,
   tokenizePairs,
-  type CacheManifest,
   type CacheRow,
-  type CacheWriter,
   type PairTokenizer,
   type PreferenceSource,
 } from '@selective-dpo/data';
@@ -27,9 +25,26 @@ import type { PairLogps, Scorer } from './scorer.js';
 /** Longest time between two chances for Ctrl-C. */
 const GIVE_WAY_MS = 50;
 
+/** Where shards go. */
+export interface ShardTaker {
+  /** Shards, and pairs in them, at the beginning of the dataset that were published before. */
+  readonly resumeFrom: { shards: number; rows: number };
+  /** Whether shard `index` is to be scored. They are asked for in order. */
+  wants(index: number): Promise<boolean>;
+  publishShard(index: number, rows: readonly CacheRow[]): Promise<void>;
+}
+
+/** What the dataset came to. */
+export interface SourceEnding {
+  pairs: number;
+  dropped: Partial<Record<string, number>>;
+}
+
 export class ScoringPass {
   private pairs = 0;
   private shard: TokenizedPair[] = [];
+  /** Whether the pairs that are read now are of a shard to be scored. */
+  private wanted = true;
   private meter!: ProgressMeter;
   private tokens = 0;
   private readonly startedAt = performance.now();
@@ -41,23 +56,23 @@ export class ScoringPass {
     private readonly source: PreferenceSource,
     private readonly tokenizer: PairTokenizer,
     private readonly scorer: Scorer,
-    private readonly writer: CacheWriter,
+    private readonly shards: ShardTaker,
     private readonly rowsPerShard: number,
     private readonly reference: Pick<ModelConfig, 'vocabSize' | 'maxPositionEmbeddings'>,
   ) {}
 
   /**
-   * Runs to the end of the source and publishes the manifest.
+   * Runs to the end of the source.
    * @throws Interrupted when asked to stop; InputError `no-pairs` when every row was dropped.
    */
-  async run(): Promise<CacheManifest> {
-    const alreadyScored = this.writer.resumeFrom.rows;
+  async run(): Promise<SourceEnding> {
+    const { rows: alreadyScored, shards: published } = this.shards.resumeFrom;
     this.meter = new ProgressMeter('score', 'pairs', await this.countRows(), alreadyScored);
     if (alreadyScored > 0) {
       this.options.listener?.({
         type: 'notice',
         code: 'resumed',
-        message: `going on after ${counted(alreadyScored, 'pair')} in ${counted(this.writer.resumeFrom.shards, 'published shard')}`,
+        message: `going on after ${counted(alreadyScored, 'pair')} in ${counted(published, 'published shard')}`,
       });
     }
     const droppedFile = join(this.options.outDirectory, DROPPED_FILE);
@@ -80,7 +95,7 @@ export class ScoringPass {
         hint: `${other}see ${droppedFile} for each row’s reason`,
       });
     }
-    return this.writer.finish(counts);
+    return { pairs: this.pairs, dropped: counts };
   }
 
   /** Rows of the source: parsing them once more is cheap beside scoring, and gives the time left. */
@@ -101,8 +116,13 @@ export class ScoringPass {
         this.emit(1);
         continue;
       }
-      this.pairs++;
-      if (this.pairs <= alreadyScored) continue;
+      const place = this.pairs++;
+      if (place < alreadyScored) continue;
+      if (place % this.rowsPerShard === 0) this.wanted = await this.shards.wants(place / this.rowsPerShard);
+      if (!this.wanted) {
+        this.emit(1);
+        continue;
+      }
       this.refuseUnknownIds(item);
       this.tellOfContext(item);
       this.shard.push(item);
@@ -130,7 +150,7 @@ export class ScoringPass {
     });
     // Rows were read before this moment: what is published is of the dataset that the inputs name.
     await this.source.refuseChanged();
-    await this.writer.publishShard(rows);
+    await this.shards.publishShard(Math.floor((this.pairs - 1) / this.rowsPerShard), rows);
     this.shard = [];
     this.stopIfAsked();
   }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { PREFERENCE_LAYOUTS } from '@selective-dpo/data';
+import { PREFERENCE_LAYOUTS, type WorkerIndex } from '@selective-dpo/data';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import {
   DEFAULT_BATCH_TOKENS,
@@ -11,6 +11,9 @@ import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
 import { OptionReader } from '../options.js';
 import { readTemplate } from './template-file.js';
+
+/** More have no use: a worker reads the whole dataset to find its shards. */
+const MAX_WORKERS = 10_000;
 
 /** `sdpo score`: stage one. */
 export function addScoreCommand(program: Command, context: CommandContext): void {
@@ -36,6 +39,8 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     )
     .option('--top-logprobs <n>', 'likeliest tokens kept in the place of each one, for loss=distillation')
     .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
+    .option('--shard-index <i>', 'with --shard-count: score the shards of worker i alone, from 0 on')
+    .option('--shard-count <n>', 'workers that fill this cache; sdpo cache merge closes it')
     .option('--json', 'one JSON object a line')
     .action((values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
@@ -58,6 +63,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           memoryLimit: options.memoryLimit('memoryLimit', '--memory-limit'),
           topLogprobs: options.whole('topLogprobs', '--top-logprobs', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
+          worker: workerOf(options),
         };
         options.finish();
         const template = options.text('chatTemplate');
@@ -69,10 +75,24 @@ export function addScoreCommand(program: Command, context: CommandContext): void
         });
         writer.result(result, [
           ...describe(result),
-          `look at it: sdpo inspect ${result.directory} --tokenizer ${request.tokenizerDirectory ?? request.modelDirectory}`,
+          result.publishedShards !== undefined
+            ? `when all workers have ended: sdpo cache merge ${result.directory}`
+            : `look at it: sdpo inspect ${result.directory} --tokenizer ${request.tokenizerDirectory ?? request.modelDirectory}`,
         ]);
       }),
     );
+}
+
+/** One of several workers, if so asked. */
+function workerOf(options: OptionReader): WorkerIndex | undefined {
+  const count = options.whole('shardCount', '--shard-count', 1, MAX_WORKERS);
+  const index = options.whole('shardIndex', '--shard-index', 0, (count ?? MAX_WORKERS) - 1);
+  if (index === undefined && count === undefined) return undefined;
+  if (index !== undefined && count !== undefined) return { index, count };
+  const [flag, other] =
+    index === undefined ? ['--shard-count', '--shard-index'] : ['--shard-index', '--shard-count'];
+  options.refuse(flag, `without ${other}`, 'both or neither');
+  return undefined;
 }
 
 function describe(result: ScoreResult): string[] {
@@ -82,7 +102,9 @@ function describe(result: ScoreResult): string[] {
   return [
     result.alreadyComplete
       ? `${result.directory} already holds this cache: ${size}`
-      : `${result.directory}: ${size}`,
+      : result.publishedShards === undefined
+        ? `${result.directory}: ${size}`
+        : `${result.directory}: ${formatCount(result.publishedShards, 'shard')} published now, of ${size}`,
     total === 0
       ? 'no row was dropped'
       : `${formatCount(total, 'row')} dropped: ${dropped.map(([reason, count]) => `${count} ${reason}`).join(', ')} (dropped.jsonl)`,

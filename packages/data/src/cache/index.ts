@@ -13,6 +13,8 @@ export {
   type CacheShard,
 } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
+export { WorkerPart, type WorkerIndex } from './worker-part.js';
+export { mergeCache, type MergedCache } from './merge-cache.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
 export { templateInstantOf } from './template-instant.js';
 export { epochOrder, splitRows } from './epoch-order.js';
