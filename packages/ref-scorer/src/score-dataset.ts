@@ -34,6 +34,8 @@ import {
 } from '@selective-dpo/model';
 import { batchTokensWithin } from './batch-tokens.js';
 import { LocalScorer } from './local-scorer.js';
+import { ReusingScorer } from './reusing-scorer.js';
+import type { Scorer } from './scorer.js';
 import { ScoringPass, type ShardTaker, type SourceEnding } from './scoring-pass.js';
 import { TOOL_VERSION } from './tool-version.js';
 
@@ -64,6 +66,8 @@ export interface ScoreOptions {
   rowsPerShard?: number | undefined;
   /** Scores the shards of one of several workers alone; `sdpo cache merge` then closes the cache. */
   worker?: WorkerIndex | undefined;
+  /** A finished cache of an earlier state of the dataset: shards whose pairs are all the same are taken from it. */
+  reuseDirectory?: string | undefined;
   listener?: ProgressListener | undefined;
   /** Stops after the batch in progress. */
   signal?: AbortSignal | undefined;
@@ -78,6 +82,8 @@ export interface ScoreResult {
   dropped: Partial<Record<string, number>>;
   /** Of a worker: shards that it published now. The cache is not closed yet. */
   publishedShards?: number;
+  /** Pairs whose log-probs an earlier cache gave. */
+  reusedPairs?: number;
 }
 
 export const DEFAULT_ROWS_PER_SHARD = 512;
@@ -114,14 +120,29 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
       options.topLogprobs,
     );
     try {
-      const pass = new ScoringPass(options, source, tokenizer, scorer, writer.taker, rowsPerShard, config);
-      return await writer.finish(await pass.run());
+      const reusing = await reusingScorer(scorer, options, inputs);
+      const from = reusing ?? scorer;
+      const pass = new ScoringPass(options, source, tokenizer, from, writer.taker, rowsPerShard, config);
+      try {
+        const result = await writer.finish(await pass.run());
+        return reusing === undefined ? result : { ...result, reusedPairs: reusing.reused };
+      } finally {
+        await reusing?.close();
+      }
     } finally {
       scorer.dispose();
     }
   } finally {
     await writer.close();
   }
+}
+
+async function reusingScorer(
+  scorer: Scorer,
+  { reuseDirectory }: ScoreOptions,
+  inputs: CacheInputs,
+): Promise<ReusingScorer | undefined> {
+  return reuseDirectory === undefined ? undefined : ReusingScorer.open(scorer, reuseDirectory, inputs);
 }
 
 /** @throws InputError `option-value`. */

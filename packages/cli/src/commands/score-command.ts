@@ -39,6 +39,10 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     )
     .option('--top-logprobs <n>', 'likeliest tokens kept in the place of each one, for loss=distillation')
     .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
+    .option(
+      '--reuse <cache>',
+      'an earlier cache of a dataset that grew: shards of the same pairs are taken from it',
+    )
     .option('--shard-index <i>', 'with --shard-count: score the shards of worker i alone, from 0 on')
     .option('--shard-count <n>', 'workers that fill this cache; sdpo cache merge closes it')
     .option('--json', 'one JSON object a line')
@@ -64,6 +68,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           topLogprobs: options.whole('topLogprobs', '--top-logprobs', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
           worker: workerOf(options),
+          reuseDirectory: options.text('reuse'),
         };
         options.finish();
         const template = options.text('chatTemplate');
@@ -105,6 +110,9 @@ function describe(result: ScoreResult): string[] {
       : result.publishedShards === undefined
         ? `${result.directory}: ${size}`
         : `${result.directory}: ${formatCount(result.publishedShards, 'shard')} published now, of ${size}`,
+    ...(result.reusedPairs === undefined
+      ? []
+      : [`${formatCount(result.reusedPairs, 'pair')} taken from the earlier cache, the others scored`]),
     total === 0
       ? 'no row was dropped'
       : `${formatCount(total, 'row')} dropped: ${dropped.map(([reason, count]) => `${count} ${reason}`).join(', ')} (dropped.jsonl)`,

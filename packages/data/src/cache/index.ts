@@ -1,4 +1,4 @@
-export { CACHE_SCHEMA_VERSION, type CacheInputs } from './cache-inputs.js';
+export { CACHE_SCHEMA_VERSION, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
 export {
