@@ -1,0 +1,3 @@
+/** An empty folder of its own. */
+export declare const freshFolder: () => Promise<string>;
+//# sourceMappingURL=fresh-folder.d.ts.map
