@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { link, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { explainSystemError } from './errors.js';
-import { makeFolder } from './folders.js';
+import { InputError, explainSystemError } from './errors.js';
+import { BROKEN_LINK, kindOf, makeFolder } from './folders.js';
 
 /** Names that end so are leftovers of a run that was killed; they never count as published. */
 export const TEMPORARY_SUFFIX = '.tmp';
@@ -35,6 +35,7 @@ export async function syncDirectory(path: string): Promise<void> {
  * @throws InputError `disk-full`, `no-permission`, `read-only`, … for failures of the file system.
  */
 export async function publishFile(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  await refuseOtherKind(path);
   const temporary = temporaryPath(path);
   try {
     const handle = await open(temporary, 'w');
@@ -50,6 +51,16 @@ export async function publishFile(path: string, write: (handle: FileHandle) => P
     await rm(temporary, { force: true }).catch(() => undefined);
     throw explainSystemError(error, path);
   }
+}
+
+/** A rename would take the place of a device or a pipe, too. */
+async function refuseOtherKind(path: string): Promise<void> {
+  const kind = await kindOf(path);
+  if (kind === undefined || kind === 'a file' || kind === BROKEN_LINK) return;
+  throw new InputError('not-a-file', `is ${kind}, and a file is to be written here`, {
+    file: path,
+    hint: 'choose another place',
+  });
 }
 
 /** Publishes a text or a block of bytes. @throws as {@link publishFile}. */

@@ -42,12 +42,15 @@ export async function isFolder(path: string): Promise<boolean> {
   return (await kindOf(path)) === 'a folder';
 }
 
+/** What {@link kindOf} says of a link to nothing. */
+export const BROKEN_LINK = 'a link that leads nowhere';
+
 /** What stands at a path, links followed: `a folder`, `a file`, …; undefined where nothing does. */
 export async function kindOf(path: string): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) return 'a folder';
   if (found !== undefined) return found.isFile() ? 'a file' : 'a pipe or a device';
-  return (await lstat(path).catch(() => undefined)) === undefined ? undefined : 'a link that leads nowhere';
+  return (await lstat(path).catch(() => undefined)) === undefined ? undefined : BROKEN_LINK;
 }
 
 /**

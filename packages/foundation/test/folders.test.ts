@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -6,6 +7,7 @@ import {
   FolderLock,
   InputError,
   makeFolder,
+  publishBytes,
   readRegularFile,
   requireFolder,
 } from '@selective-dpo/foundation';
@@ -88,5 +90,25 @@ describe('a file where a folder is expected', () => {
     const { code, details } = await refusalOf(requireFolder(join(folder, 'none'), 'a run'));
     expect([code, details.expected]).toEqual(['file-not-found', 'a run']);
     await requireFolder(folder, 'a run');
+  });
+});
+
+describe('publishing', () => {
+  it('takes the place of no device, no pipe and no folder', async () => {
+    const root = await fresh();
+    execFileSync('mkfifo', [join(root, 'pipe')]);
+    await mkdir(join(root, 'folder'));
+    for (const [path, kind] of [
+      ['/dev/null', 'a pipe or a device'],
+      [join(root, 'pipe'), 'a pipe or a device'],
+      [join(root, 'folder'), 'a folder'],
+    ] as const) {
+      const failure = await publishBytes(path, 'x').catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'not-a-file', message: expect.stringContaining(kind) as string });
+    }
+    await publishBytes(join(root, 'file'), 'old');
+    await publishBytes(join(root, 'file'), 'new');
+    expect(await readFile(join(root, 'file'), 'utf8')).toBe('new');
+    expect((await readdir(root)).sort()).toEqual(['file', 'folder', 'pipe']);
   });
 });

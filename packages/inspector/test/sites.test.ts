@@ -209,9 +209,12 @@ describe('an export', () => {
     for (const [path, file] of site.files) {
       expect(await readFile(join(out, path))).toEqual(Buffer.from(await contentOf(file)));
     }
-    await writeFile(join(out, 'old.txt'), '');
+    await writeFile(join(out, 'assets', 'old.js'), '');
     await exportSite(site, page, out);
-    expect(await readdir(out)).not.toContain('old.txt');
+    expect(await readdir(join(out, 'assets'))).not.toContain('old.js');
+    await writeFile(join(out, 'notes.txt'), 'mine');
+    expect(codesOf(await refusalOf(() => exportSite(site, page, out)))).toEqual(['folder-in-use']);
+    expect(await readFile(join(out, 'notes.txt'), 'utf8')).toBe('mine');
     await mkdir(folder('mine'));
     await writeFile(folder('mine/thesis.txt'), 'mine');
     expect(codesOf(await refusalOf(() => exportSite(site, page, folder('mine'))))).toEqual(['folder-in-use']);

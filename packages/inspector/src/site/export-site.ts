@@ -12,6 +12,7 @@ import {
 } from '@selective-dpo/foundation';
 import { contentOf, type SiteFile, type SiteFiles } from './site-files.js';
 import { SITE_FILE, type Site } from './site.js';
+import { PAGE_FILE } from './web-page.js';
 
 /**
  * Writes the page and all files of a site into a folder, whole or not at all. An earlier export in it is replaced. Files of a cache
@@ -47,10 +48,14 @@ async function copyInto(file: SiteFile, place: string): Promise<void> {
   else await copyFile(source, place);
 }
 
+/** What an export has in its folder; anything else was put there by somebody. */
+const OWN_NAMES: ReadonlySet<string> = new Set([PAGE_FILE, 'assets', 'data']);
+
 async function refuseOtherContent(target: string, given: string): Promise<void> {
   if ((await kindOf(target)) === undefined) return;
+  const names = (await isFolder(target)) ? await readdir(target) : undefined;
   const isOurs = async () => (await kindOf(join(target, SITE_FILE))) === 'a file';
-  if ((await isFolder(target)) && ((await readdir(target)).length === 0 || (await isOurs()))) return;
+  if (names?.length === 0 || (names?.every((name) => OWN_NAMES.has(name)) && (await isOurs()))) return;
   throw new InputError('folder-in-use', 'something else is here already', {
     file: given,
     expected: 'a folder that is not there, empty, or an earlier export',
