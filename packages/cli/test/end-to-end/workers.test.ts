@@ -1,7 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SeededRandom } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { contents } from './file-contents.js';
 import { demo, freshFolder, sdpo } from './run-sdpo.js';
 
 const KILLS = Number(process.env['SELECTIVE_DPO_KILLS'] ?? 5);
@@ -13,16 +13,6 @@ const scoreInto = (out: string, ...more: string[]) => [
 ];
 const worker = (out: string, index: number, ...more: string[]) =>
   scoreInto(out, '--shard-index', String(index), '--shard-count', String(WORKERS), ...more);
-
-/** Names and bytes of every file of a cache. */
-async function contents(directory: string): Promise<Record<string, string>> {
-  const files: Record<string, string> = {};
-  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    files[entry.name] = (await readFile(join(entry.parentPath, entry.name))).toString('base64');
-  }
-  return files;
-}
 
 let single: Record<string, string>;
 beforeAll(async () => {
