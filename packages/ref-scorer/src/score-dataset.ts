@@ -8,6 +8,7 @@ import {
   CACHE_SCHEMA_VERSION,
   CacheWriter,
   WorkerPart,
+  beginWorkers,
   MAX_TOP_LOGPROBS,
   isDroppedRow,
   loadPairTokenizer,
@@ -98,10 +99,9 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
     layout: options.layout,
     limit: options.limit,
   });
-  const instant = (await templateInstantOf(outDirectory)) ?? new Date();
   const tokenizer = await loadPairTokenizer(options.tokenizerDirectory ?? options.modelDirectory, {
     chatTemplate: options.chatTemplate,
-    now: () => instant,
+    now: () => templateInstant(options),
   });
   const config = await readModelConfig(options.modelDirectory);
   refuseTooMany(options.topLogprobs, config);
@@ -135,6 +135,15 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   } finally {
     await writer.close();
   }
+}
+
+/** The clock of a chat template that reads one: that of the cache which is gone on with or taken from, or now; one for all workers. */
+async function templateInstant({ outDirectory, reuseDirectory, worker }: ScoreOptions): Promise<Date> {
+  const begun = await templateInstantOf(outDirectory);
+  if (begun !== undefined) return begun;
+  const earlier = reuseDirectory === undefined ? undefined : await templateInstantOf(reuseDirectory);
+  const instant = earlier ?? new Date();
+  return worker === undefined ? instant : beginWorkers(outDirectory, worker.count, instant);
 }
 
 async function reusingScorer(

@@ -4,7 +4,7 @@ import { cacheInfo, mergeCache, verifyCache } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
 import { formatBytes, twoColumns } from '../console/format.js';
 
-/** `sdpo cache verify` and `sdpo cache info`. */
+/** `sdpo cache merge`, `sdpo cache verify` and `sdpo cache info`. */
 export function addCacheCommand(program: Command, context: CommandContext): void {
   const cache = program.command('cache').description('look after reference caches');
   cache
@@ -13,8 +13,8 @@ export function addCacheCommand(program: Command, context: CommandContext): void
     .description('close a cache when all its shards are there')
     .option('--json', 'one JSON object a line')
     .action((directory: string, values: Record<string, unknown>) =>
-      context.run(values, async (writer) => {
-        const { manifest, alreadyComplete } = await mergeCache(directory, writer.listen);
+      context.run(values, async (writer, signal) => {
+        const { manifest, alreadyComplete } = await mergeCache(directory, writer.listen, signal);
         const { rows, shards, dropped } = manifest;
         const size = `${counted(rows, 'pair')} in ${counted(shards.length, 'shard')}`;
         writer.result({ directory, alreadyComplete, pairs: rows, shards: shards.length, dropped }, [

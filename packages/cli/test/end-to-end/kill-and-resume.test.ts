@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SeededRandom } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { contents } from './file-contents.js';
 import { demo, freshFolder, sdpo } from './run-sdpo.js';
 
 const DATA = join(demo, 'preferences', 'preferences.jsonl');
@@ -38,16 +39,6 @@ const trainInto = (out: string) => [
     'keep=0.4',
   ],
 ];
-
-/** What must not differ: names and bytes of every file of a cache. */
-async function contents(directory: string): Promise<Record<string, string>> {
-  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
-  const files: Record<string, string> = {};
-  for (const entry of entries.filter((e) => e.isFile()).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    files[entry.name] = (await readFile(join(entry.parentPath, entry.name))).toString('base64');
-  }
-  return files;
-}
 
 /** Lines of a run's metrics without the figures that clocks and memory give. */
 async function figures(run: string): Promise<object[]> {

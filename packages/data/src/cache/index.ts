@@ -13,7 +13,7 @@ export {
   type CacheShard,
 } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
-export { WorkerPart, type WorkerIndex } from './worker-part.js';
+export { WorkerPart, beginWorkers, type WorkerIndex } from './worker-part.js';
 export { mergeCache, type MergedCache } from './merge-cache.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
 export { templateInstantOf } from './template-instant.js';

@@ -1,6 +1,14 @@
 /** Closes a cache that several workers have filled. */
 import { readdir } from 'node:fs/promises';
-import { FolderLock, InputError, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
+import { join } from 'node:path';
+import {
+  FolderLock,
+  InputError,
+  Interrupted,
+  ProgressMeter,
+  refuseLinkedFolder,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import { cacheInputsSchema } from './cache-inputs.js';
 import { closeCache } from './close-cache.js';
 import {
@@ -12,6 +20,7 @@ import {
 } from './manifest.js';
 import {
   INPUTS_FILE,
+  SHARDS_FOLDER,
   WORKERS_FILE,
   readInputs,
   removeHelpers,
@@ -22,6 +31,8 @@ import { readEnding, workerCount } from './worker-part.js';
 
 /** Shards that a message names. */
 const MAX_NAMED = 20;
+/** Missing shards after which the others are not looked for: an ending that was altered may promise any number of them. */
+const MAX_MISSING = 10_000;
 
 export interface MergedCache {
   manifest: CacheManifest;
@@ -33,11 +44,16 @@ export interface MergedCache {
  * Reads every shard through against its digest and publishes the manifest: the cache is then the one that a single pass makes, byte for
  * byte. Killed at any moment it leaves the cache open or closed; called again it does nothing more.
  * @throws InputError `cache-not-of-workers`, `cache-unfinished` while no worker has come to the end of the dataset, `shards-missing` naming
- *   them and their workers, `cache-busy`, `cache-damaged`.
+ *   them and their workers, `cache-busy`, `cache-damaged`, `not-a-folder` where its shards lie elsewhere; Interrupted when `signal` stopped it.
  */
-export async function mergeCache(directory: string, listener?: ProgressListener): Promise<MergedCache> {
+export async function mergeCache(
+  directory: string,
+  listener?: ProgressListener,
+  signal?: AbortSignal,
+): Promise<MergedCache> {
   const names = await readdir(directory).catch(() => [] as string[]);
   if (!names.includes(MANIFEST_FILE) && !names.includes(WORKERS_FILE)) throw notOfWorkers(directory);
+  await refuseLinkedFolder(join(directory, SHARDS_FOLDER));
   const lock = await FolderLock.acquire(directory, { code: 'cache-busy', what: 'cache' });
   try {
     if (names.includes(MANIFEST_FILE)) {
@@ -51,7 +67,13 @@ export async function mergeCache(directory: string, listener?: ProgressListener)
     const ending = await readEnding(directory);
     if (ending === undefined) throw noEnding(directory, count);
     const { rowsPerShard } = inputs.data;
-    const shards = await allShards(directory, Math.ceil(ending.pairs / rowsPerShard), count, listener);
+    const shards = await allShards(
+      directory,
+      Math.ceil(ending.pairs / rowsPerShard),
+      count,
+      listener,
+      signal,
+    );
     shards.forEach(({ rows }, index) => {
       const wanted = Math.min(rowsPerShard, ending.pairs - index * rowsPerShard);
       if (rows !== wanted)
@@ -71,11 +93,14 @@ async function allShards(
   wanted: number,
   count: number,
   listener: ProgressListener | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<CacheShard[]> {
   const meter = new ProgressMeter('merge', 'shards', wanted);
   const shards: CacheShard[] = [];
   const missing: number[] = [];
-  for (let index = 0; index < wanted; index++) {
+  for (let index = 0; index < wanted && missing.length < MAX_MISSING; index++) {
+    if (signal?.aborted === true)
+      throw new Interrupted('stopped; the cache is as it was', 'run the same command again');
     const shard = await wholeShard(directory, shardStem(index));
     if (shard === undefined) missing.push(index);
     else shards.push(shard);
@@ -91,7 +116,7 @@ function shardsMissing(file: string, missing: number[], wanted: number, count: n
   const workers = [...new Set(missing.map((index) => index % count))].sort((a, b) => a - b);
   return new InputError('shards-missing', 'not all shards are there', {
     file,
-    found: `${missing.length} of ${wanted} missing or damaged: ${listed(missing)}`,
+    found: `${missing.length}${missing.length < MAX_MISSING ? '' : ' or more'} of ${wanted} missing or damaged: ${listed(missing)}`,
     expected: 'every shard as it was published',
     hint: `start again --shard-index ${listed(workers)} of --shard-count ${count}, then merge`,
   });

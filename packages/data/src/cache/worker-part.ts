@@ -9,6 +9,7 @@ import {
   InputError,
   canonicalJson,
   explainSystemError,
+  kindOf,
   makeFolder,
   publishBytes,
   publishFirst,
@@ -39,7 +40,11 @@ export interface WorkerIndex {
   count: number;
 }
 
-const workersSchema = z.strictObject({ count: z.int().min(1) });
+const workersSchema = z.strictObject({
+  count: z.int().min(1),
+  /** The clock of a chat template that reads one: workers that start at one time render at one instant. */
+  begunAt: z.iso.datetime(),
+});
 const endingSchema = z.strictObject({
   pairs: z.int().min(1),
   dropped: z.record(z.string(), z.int().min(1)),
@@ -65,22 +70,12 @@ export class WorkerPart {
    */
   static async open(directory: string, inputs: CacheInputs, worker: WorkerIndex): Promise<WorkerPart> {
     const normal = normalInputs(inputs);
-    await refuseForeignFolder(directory);
-    await makeFolder(directory);
-    const names = await readdir(directory).catch((error: unknown) => {
-      throw explainSystemError(error, directory);
-    });
-    if (names.includes(MANIFEST_FILE)) {
+    await beginWorkers(directory, worker.count, new Date());
+    if (await isClosed(directory)) {
       const manifest = await readManifest(directory);
       refuseOtherInputs(manifest.inputs, normal, directory);
       return new WorkerPart(directory, normal, worker, manifest);
     }
-    await refuseLinkedFolder(join(directory, SHARDS_FOLDER));
-    if (names.includes(INPUTS_FILE) && !names.includes(WORKERS_FILE)) throw ofOneWriter(directory);
-    // The number first: a single writer that comes in between sees whose folder it is.
-    await publishFirst(join(directory, WORKERS_FILE), `${canonicalJson({ count: worker.count })}\n`);
-    const count = await workerCount(directory);
-    if (count !== worker.count) throw otherCount(directory, count, worker.count);
     await publishFirst(join(directory, INPUTS_FILE), `${canonicalJson(normal)}\n`);
     refuseOtherInputs(await readInputs(directory), normal, directory);
     await makeFolder(join(directory, SHARDS_FOLDER));
@@ -94,24 +89,58 @@ export class WorkerPart {
 
   /** Whether shard `index` is this worker's and not there yet. */
   async wants(index: number): Promise<boolean> {
-    if (index % this.worker.count !== this.worker.index) return false;
+    if (index % this.worker.count !== this.worker.index || (await isClosed(this.directory))) return false;
     return (await wholeShard(this.directory, shardStem(index))) === undefined;
   }
 
-  /** Publishes one of its shards. @throws as {@link publishShardFiles}. */
+  /**
+   * Publishes one of its shards, unless another worker with this index has done so since, or the cache was closed: on another
+   * processor the last bits may be others, and a shard that counts is left as it is.
+   * @throws as {@link publishShardFiles}.
+   */
   async publishShard(index: number, rows: readonly CacheRow[]): Promise<void> {
+    if (!(await this.wants(index))) return;
     await publishShardFiles(this.directory, index, rows, this.inputs);
     this.published++;
   }
 
   /**
-   * Tells where the dataset ended; its list of dropped rows is in the folder. Every worker finds the same.
+   * Tells where the dataset ended; its list of dropped rows is in the folder. Every worker finds the same. A closed cache is
+   * told nothing.
    * @throws InputError of the file system.
    */
   async finish(pairs: number, dropped: Partial<Record<string, number>>): Promise<void> {
+    if (await isClosed(this.directory)) return;
     const ending: Ending = { pairs, dropped: countsOf(dropped) };
     await publishBytes(join(this.directory, ENDING_FILE), `${canonicalJson(ending)}\n`);
   }
+}
+
+/**
+ * Makes a folder one that `count` workers fill, where it is not yet. A closed cache is left as it is.
+ * @param instant of the chat template's clock, if this worker is the first.
+ * @returns the instant of all of them.
+ * @throws InputError `cache-workers-differ`, `cache-of-one-writer`, `folder-in-use`, `disk-full`, …
+ */
+export async function beginWorkers(directory: string, count: number, instant: Date): Promise<Date> {
+  await refuseForeignFolder(directory);
+  await makeFolder(directory);
+  const names = await readdir(directory).catch((error: unknown) => {
+    throw explainSystemError(error, directory);
+  });
+  if (names.includes(MANIFEST_FILE)) return instant;
+  await refuseLinkedFolder(join(directory, SHARDS_FOLDER));
+  if (names.includes(INPUTS_FILE) && !names.includes(WORKERS_FILE)) throw ofOneWriter(directory);
+  // The number first: a single writer that comes in between sees whose folder it is.
+  const file = join(directory, WORKERS_FILE);
+  await publishFirst(file, `${canonicalJson({ count, begunAt: instant.toISOString() })}\n`);
+  const there = await helper(file, workersSchema);
+  if (there.count !== count) throw otherCount(directory, there.count, count);
+  return new Date(there.begunAt);
+}
+
+async function isClosed(directory: string): Promise<boolean> {
+  return (await kindOf(join(directory, MANIFEST_FILE))) !== undefined;
 }
 
 /** How many workers fill a cache. @throws InputError `cache-damaged`, `file-not-found`. */

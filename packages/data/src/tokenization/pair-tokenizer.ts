@@ -11,7 +11,7 @@ export interface PairTokenizerOptions {
   /** A chat template (Jinja text) to use in place of the model's own. */
   chatTemplate?: string | undefined;
   /** The clock of `strftime_now`, read once: all rows see the same instant. Default: the time of loading, in UTC. */
-  now?: (() => Date) | undefined;
+  now?: (() => Date | Promise<Date>) | undefined;
 }
 
 export interface RenderChatOptions {
@@ -67,7 +67,7 @@ export async function loadPairTokenizer(
 ): Promise<PairTokenizer> {
   const files = await readTokenizerFiles(directory);
   const library = new LibraryTokenizer(files.tokenizer, files.config, directory);
-  const now = (options.now ?? (() => new Date()))();
+  const now = await (options.now ?? (() => new Date()))();
   const template =
     options.chatTemplate !== undefined
       ? new ChatTemplate(options.chatTemplate, 'the given chat template', now)

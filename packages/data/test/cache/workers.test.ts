@@ -1,6 +1,6 @@
-import { copyFile, cp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, cp, readFile, readdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError, InputErrors } from '@selective-dpo/foundation';
+import { InputError, InputErrors, Interrupted } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   CacheReader,
@@ -8,7 +8,9 @@ import {
   DROPPED_FILE,
   MANIFEST_FILE,
   WorkerPart,
+  beginWorkers,
   mergeCache,
+  verifyCache,
   type CacheRow,
 } from '../../src/cache/index.js';
 import { filesIn, freshFolder, sampleInputs, sampleRows } from './sample-cache.js';
@@ -112,6 +114,51 @@ describe('workers', () => {
   });
 });
 
+describe('a worker that comes to its end late', () => {
+  /** What another processor may give: other last bits. */
+  const otherBits = (made: CacheRow[]): CacheRow[] =>
+    made.map((row) => ({ ...row, chosenRefLogps: row.chosenRefLogps.map((logp) => logp * (1 + 1e-6)) }));
+
+  it('changes nothing in a cache that was closed', async () => {
+    const directory = await freshFolder();
+    for (const index of [1, 2]) await work(directory, index);
+    const late = await WorkerPart.open(directory, inputs, { index: 0, count: COUNT });
+    expect(await late.wants(0)).toBe(true);
+    await work(directory, 0);
+    await mergeCache(directory);
+    expect(await late.wants(3)).toBe(false);
+    await late.publishShard(0, otherBits(shardOf(0)));
+    await late.finish(PAIRS, { identical: 1 });
+    expect(late.shards).toBe(0);
+    expect(await filesIn(directory)).toEqual(single);
+    await verifyCache(directory);
+  });
+
+  it('leaves the shard of another one with its index, and replaces a damaged one', async () => {
+    const directory = await freshFolder();
+    const late = await WorkerPart.open(directory, inputs, { index: 0, count: COUNT });
+    await work(directory, 0, 1);
+    const before = await filesIn(directory);
+    await late.publishShard(0, otherBits(shardOf(0)));
+    expect(await filesIn(directory)).toEqual(before);
+    // Negative control: what does not count is made again.
+    await flip(join(directory, 'shards/shard-00000.arrow'));
+    await late.publishShard(0, shardOf(0));
+    expect([late.shards, await filesIn(directory)]).toEqual([1, before]);
+  });
+});
+
+describe('the instant of workers', () => {
+  it('is that of the first, whoever comes later', async () => {
+    const directory = await freshFolder();
+    const [first, later] = [new Date('2025-01-02T03:04:05.006Z'), new Date('2026-01-01T00:00:00Z')];
+    expect(await beginWorkers(directory, COUNT, first)).toEqual(first);
+    expect(await beginWorkers(directory, COUNT, later)).toEqual(first);
+    // Negative control.
+    expect(await beginWorkers(await freshFolder(), COUNT, later)).toEqual(later);
+  });
+});
+
 describe('merging', () => {
   it('names the shards that are missing, and their workers', async () => {
     const directory = await freshFolder();
@@ -174,6 +221,40 @@ describe('merging', () => {
     const reader = await CacheReader.open(whole, { verify: 'all' });
     expect(reader.rowCount).toBe(PAIRS);
     await reader.close();
+  });
+
+  it('removes nothing from a folder that its shards are linked to', async () => {
+    const [directory, elsewhere] = [await freshFolder(), await freshFolder()];
+    for (const index of [0, 1, 2]) await work(directory, index);
+    await mergeCache(directory);
+    for (const name of ['shard-00000.json', '.mine.tmp']) await writeFile(join(elsewhere, name), 'mine');
+    await rename(join(directory, 'shards'), join(await freshFolder(), 'shards'));
+    await symlink(elsewhere, join(directory, 'shards'));
+    expect((await refused(mergeCache(directory))).code).toBe('not-a-folder');
+    expect((await readdir(elsewhere)).sort()).toEqual(['.mine.tmp', 'shard-00000.json']);
+  });
+
+  it('comes to an end where an altered ending promises shards without end', async () => {
+    const directory = await freshFolder();
+    for (const index of [0, 1, 2]) await work(directory, index);
+    const pairs = Number.MAX_SAFE_INTEGER;
+    await writeFile(join(directory, 'ending.json'), `{"dropped":{"identical":1},"pairs":${pairs}}\n`);
+    const { code, details } = await refused(mergeCache(directory));
+    expect(code).toBe('shards-missing');
+    expect(details.found).toContain('10000 or more of');
+    expect(details.hint).toContain('--shard-index 0, 1, 2 of');
+  });
+
+  it('stops when asked, and leaves the cache open', async () => {
+    const directory = await freshFolder();
+    for (const index of [0, 1, 2]) await work(directory, index);
+    const before = await filesIn(directory);
+    const stopper = new AbortController();
+    const stopped = mergeCache(directory, () => stopper.abort(), stopper.signal);
+    await expect(stopped).rejects.toBeInstanceOf(Interrupted);
+    expect(await filesIn(directory)).toEqual(before);
+    await mergeCache(directory);
+    expect(await filesIn(directory)).toEqual(single);
   });
 
   it('leaves nothing of workers that were killed while they wrote', async () => {
