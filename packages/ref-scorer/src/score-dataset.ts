@@ -2,12 +2,9 @@
  * Stage one from top to bottom: read rows, tokenise them once, ask the reference for the log-prob of every response
  * token, publish shards. Stopped at any moment, the next call goes on after the last published shard.
  */
-import { join } from 'node:path';
-import { InputError, sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
 import {
   CACHE_SCHEMA_VERSION,
   CacheWriter,
-  MAX_TOP_LOGPROBS,
   isDroppedRow,
   loadPairTokenizer,
   openPreferenceSource,
@@ -15,55 +12,16 @@ import {
   templateInstantOf,
   type CacheInputs,
   type CacheManifest,
-  type LengthLimits,
   type PairTokenizer,
-  type PreferenceLayout,
   type PreferenceSource,
 } from '@selective-dpo/data';
-import {
-  CONFIG_FILE,
-  CausalLM,
-  openEngine,
-  weightsDigest,
-  readModelConfig,
-  type EngineName,
-  type EnginePrecision,
-  type ModelConfig,
-} from '@selective-dpo/model';
-import { batchTokensWithin } from './batch-tokens.js';
-import { LocalScorer } from './local-scorer.js';
+import { interruptedBy } from './interruption.js';
+import { localReference } from './local-reference.js';
+import type { Reference } from './reference.js';
+import type { DatasetOptions, ScoreOptions, ServerScoreOptions } from './score-options.js';
 import { ScoringPass } from './scoring-pass.js';
+import { servedReference } from './server/served-reference.js';
 import { TOOL_VERSION } from './tool-version.js';
-
-export interface ScoreOptions {
-  /** Hugging Face directory of the reference. */
-  modelDirectory: string;
-  /** Preference file. */
-  dataFile: string;
-  /** Folder of the cache. */
-  outDirectory: string;
-  /** Directory with the policy's tokenizer and chat template; the reference's own by default. */
-  tokenizerDirectory?: string | undefined;
-  /** Text of a Jinja chat template in place of the tokenizer's own. */
-  chatTemplate?: string | undefined;
-  layout?: 'auto' | PreferenceLayout | undefined;
-  /** First rows of the file only. */
-  limit?: number | undefined;
-  limits?: LengthLimits | undefined;
-  engine?: 'auto' | EngineName | undefined;
-  precision?: EnginePrecision | undefined;
-  /** Tokens computed at one time. */
-  batchTokens?: number | undefined;
-  /** Bytes the process may take: `batchTokens` is halved until a batch fits. */
-  memoryLimit?: number | undefined;
-  /** Likeliest tokens to keep in the place of each response token, for distillation. */
-  topLogprobs?: number | undefined;
-  /** Pairs in a shard: what a stopped pass loses at most. */
-  rowsPerShard?: number | undefined;
-  listener?: ProgressListener | undefined;
-  /** Stops after the batch in progress. */
-  signal?: AbortSignal | undefined;
-}
 
 export interface ScoreResult {
   directory: string;
@@ -77,38 +35,34 @@ export interface ScoreResult {
 export const DEFAULT_ROWS_PER_SHARD = 512;
 
 /**
- * Scores a preference dataset into a cache.
+ * Scores a preference dataset into a cache, by a model on this machine or by a server.
  * @throws InputError, InputErrors for bad input; Interrupted when `signal` stopped it.
  */
-export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> {
+export async function scoreDataset(options: ScoreOptions | ServerScoreOptions): Promise<ScoreResult> {
   const { rowsPerShard = DEFAULT_ROWS_PER_SHARD, outDirectory } = options;
   const source = await openPreferenceSource(options.dataFile, {
     layout: options.layout,
     limit: options.limit,
   });
   const instant = (await templateInstantOf(outDirectory)) ?? new Date();
-  const tokenizer = await loadPairTokenizer(options.tokenizerDirectory ?? options.modelDirectory, {
+  const directory = options.tokenizerDirectory ?? (options as ScoreOptions).modelDirectory;
+  const tokenizer = await loadPairTokenizer(directory, {
     chatTemplate: options.chatTemplate,
     now: () => instant,
   });
-  const config = await readModelConfig(options.modelDirectory);
-  refuseTooMany(options.topLogprobs, config);
-  await tellNotices(options, source, tokenizer);
-  const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
-  const batchTokens = batchTokensWithin(options, config, engine);
-  const identity = LocalScorer.identityOf(engine, batchTokens);
-  const inputs = await cacheInputs(options, source, tokenizer, identity, rowsPerShard);
+  const notices = () => tellNotices(options, source, tokenizer);
+  const reference = await interruptedBy(options.signal, () =>
+    'server' in options
+      ? servedReference(options, source, tokenizer, notices)
+      : localReference(options, notices),
+  );
+  const inputs = await cacheInputs(options, source, tokenizer, reference, rowsPerShard);
   const writer = await CacheWriter.open(outDirectory, inputs);
   try {
     if (writer.complete !== undefined) return resultOf(outDirectory, writer.complete, true);
-    const scorer = new LocalScorer(
-      await CausalLM.load(options.modelDirectory),
-      engine,
-      batchTokens,
-      options.topLogprobs,
-    );
+    const scorer = await interruptedBy(options.signal, () => reference.openScorer());
     try {
-      const pass = new ScoringPass(options, source, tokenizer, scorer, writer, rowsPerShard, config);
+      const pass = new ScoringPass(options, source, tokenizer, scorer, writer, rowsPerShard, reference);
       return resultOf(outDirectory, await pass.run(), false);
     } finally {
       scorer.dispose();
@@ -118,24 +72,13 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
   }
 }
 
-/** @throws InputError `option-value`. */
-function refuseTooMany(topLogprobs: number | undefined, { vocabSize }: ModelConfig): void {
-  const most = Math.min(MAX_TOP_LOGPROBS, vocabSize);
-  if (topLogprobs === undefined || topLogprobs <= most) return;
-  throw new InputError('option-value', 'more likely tokens are asked for than a cache keeps', {
-    field: '--top-logprobs',
-    found: String(topLogprobs),
-    expected: `at most ${most}${most === vocabSize ? ', the reference’s vocabulary' : ''}`,
-  });
-}
-
 function resultOf(directory: string, manifest: CacheManifest, alreadyComplete: boolean): ScoreResult {
   const { rows: pairs, shards, dropped } = manifest;
   return { directory, alreadyComplete, pairs, shards: shards.length, dropped };
 }
 
 async function tellNotices(
-  options: ScoreOptions,
+  options: DatasetOptions,
   source: PreferenceSource,
   tokenizer: PairTokenizer,
 ): Promise<void> {
@@ -155,10 +98,10 @@ async function beginsWithConversation(source: PreferenceSource): Promise<boolean
 
 /** Everything that determines the cache's values. */
 async function cacheInputs(
-  options: ScoreOptions,
+  options: DatasetOptions,
   source: PreferenceSource,
   tokenizer: PairTokenizer,
-  scorer: Record<string, string | number>,
+  reference: Reference,
   rowsPerShard: number,
 ): Promise<CacheInputs> {
   const { maxLength, maxPromptLength, truncation } = resolveLimits(options.limits ?? {});
@@ -178,11 +121,8 @@ async function cacheInputs(
       maxPromptLength: Number.isFinite(maxPromptLength) ? maxPromptLength : null,
       truncation,
     },
-    model: {
-      weightsSha256: await weightsDigest(options.modelDirectory),
-      configSha256: await sha256OfFile(join(options.modelDirectory, CONFIG_FILE)),
-    },
-    scorer,
+    model: reference.model,
+    scorer: reference.identity,
     rowsPerShard,
     ...(options.topLogprobs === undefined ? {} : { topLogprobs: options.topLogprobs }),
   };

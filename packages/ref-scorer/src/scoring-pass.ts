@@ -1,18 +1,13 @@
 /** The pass itself: pairs are gathered into shards, scored and published; dropped rows are counted and listed. */
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import {
-  Interrupted,
-  ProgressMeter,
-  InputError,
-  counted,
-  type TokenizedPair,
-} from '@selective-dpo/foundation';
+import { ProgressMeter, InputError, counted, type TokenizedPair } from '@selective-dpo/foundation';
 import {
   DROPPED_FILE,
   DropLedger,
   isDroppedRow,
   layoutOfFile,
+  rescoredOf,
   tokenizePairs,
   type CacheManifest,
   type CacheRow,
@@ -20,8 +15,9 @@ import {
   type PairTokenizer,
   type PreferenceSource,
 } from '@selective-dpo/data';
-import type { ModelConfig } from '@selective-dpo/model';
-import type { ScoreOptions } from './score-dataset.js';
+import { interruptedBy, stopIfAsked } from './interruption.js';
+import type { Reference } from './reference.js';
+import type { DatasetOptions } from './score-options.js';
 import type { PairLogps, Scorer } from './scorer.js';
 
 /** Longest time between two chances for Ctrl-C. */
@@ -37,13 +33,13 @@ export class ScoringPass {
   private toldOfContext = false;
 
   constructor(
-    private readonly options: ScoreOptions,
+    private readonly options: DatasetOptions,
     private readonly source: PreferenceSource,
     private readonly tokenizer: PairTokenizer,
     private readonly scorer: Scorer,
     private readonly writer: CacheWriter,
     private readonly rowsPerShard: number,
-    private readonly reference: Pick<ModelConfig, 'vocabSize' | 'maxPositionEmbeddings'>,
+    private readonly reference: Pick<Reference, 'name' | 'vocabSize' | 'maxPositionEmbeddings'>,
   ) {}
 
   /**
@@ -80,7 +76,21 @@ export class ScoringPass {
         hint: `${other}see ${droppedFile} for each row’s reason`,
       });
     }
-    return this.writer.finish(counts);
+    const manifest = await this.writer.finish(counts);
+    this.tellOfRescored(manifest);
+    return manifest;
+  }
+
+  private tellOfRescored(manifest: CacheManifest): void {
+    const rescored = rescoredOf(manifest);
+    if (rescored === undefined) return;
+    const { pairs, greatestDifference } = rescored;
+    this.options.listener?.({
+      type: 'notice',
+      code: 'rescored',
+      message: `${counted(pairs, 'pair')} scored twice: log-probs at most ${greatestDifference} nats apart`,
+      figures: { pairs, greatestDifference },
+    });
   }
 
   /** Rows of the source: parsing them once more is cheap beside scoring, and gives the time left. */
@@ -113,12 +123,16 @@ export class ScoringPass {
 
   private async publishShard(): Promise<void> {
     const pairs = this.shard;
-    const logps = await this.scorer.score(pairs, (scored, tokens) => {
-      this.tokens += tokens;
-      this.emit(scored);
-      this.stopIfAsked();
-    });
+    const { signal } = this.options;
+    const logps = await interruptedBy(signal, () =>
+      this.scorer.score(pairs, (scored, tokens) => {
+        this.tokens += tokens;
+        this.emit(scored);
+        this.stopIfAsked();
+      }),
+    );
     pairs.forEach((pair, i) => this.refuseNonFinite(pair, logps[i]!));
+    const rescored = await interruptedBy(signal, async () => this.scorer.rescore?.(pairs, logps));
     const rows: CacheRow[] = pairs.map((pair, i) => {
       const { chosen, rejected, top } = logps[i]!;
       return {
@@ -130,7 +144,7 @@ export class ScoringPass {
     });
     // Rows were read before this moment: what is published is of the dataset that the inputs name.
     await this.source.refuseChanged();
-    await this.writer.publishShard(rows);
+    await this.writer.publishShard(rows, rescored);
     this.shard = [];
     this.stopIfAsked();
   }
@@ -151,11 +165,7 @@ export class ScoringPass {
   }
 
   private stopIfAsked(): void {
-    if (this.options.signal?.aborted !== true) return;
-    throw new Interrupted(
-      'stopped; every published shard is kept',
-      'run the same command again: it goes on after the last published shard',
-    );
+    stopIfAsked(this.options.signal);
   }
 
   /** A damaged reference gives NaN; the cache would be of no use. */
@@ -163,7 +173,7 @@ export class ScoringPass {
     const found = [...chosen, ...rejected].find((logp) => !Number.isFinite(logp));
     if (found === undefined) return;
     throw new InputError('reference-not-finite', 'the reference gives log-probs that are no numbers', {
-      file: this.options.modelDirectory,
+      file: this.reference.name,
       found: `${found} for a token of row ${pair.sourceRow}`,
       expected: 'finite log-probs',
       hint: 'its weights are damaged or overflow: check or download them again',

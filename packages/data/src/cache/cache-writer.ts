@@ -33,6 +33,7 @@ import {
   type CacheFile,
   type CacheManifest,
   type CacheShard,
+  type Rescored,
 } from './manifest.js';
 import { encodeParquetShard } from './parquet-shard.js';
 import {
@@ -91,9 +92,10 @@ export class CacheWriter {
   /**
    * Publishes the next shard; one call at a time. Every shard but the last holds `inputs.rowsPerShard` rows, so that a
    * pass cut into several makes the same files.
+   * @param rescored what asking for some of them a second time gave.
    * @throws InputError `cache-row-invalid`, `cache-rows-too-large`, `disk-full`, …; RangeError for another number of rows.
    */
-  async publishShard(rows: readonly CacheRow[]): Promise<void> {
+  async publishShard(rows: readonly CacheRow[], rescored?: Rescored): Promise<void> {
     this.refuseOutOfTurn(rows.length);
     const stem = shardStem(this.shards.length);
     for (const row of rows) checkCacheRow(row, join(this.directory, stem), this.inputs.topLogprobs);
@@ -101,7 +103,10 @@ export class CacheWriter {
     const parquet = await this.publishData(`${stem}.parquet`, await encodeParquetShard(rows));
     const arrow = await this.publishData(`${stem}.arrow`, encodeArrowShard(rows));
     const responseTokens = rows.reduce((sum, row) => sum + row.chosenIds.length + row.rejectedIds.length, 0);
-    const shard: CacheShard = { rows: rows.length, responseTokens, parquet, arrow };
+    const shard: CacheShard = {
+      ...{ rows: rows.length, responseTokens, parquet, arrow },
+      ...(rescored && { rescored }),
+    };
     await publishSidecar(this.directory, this.shards.length, shard);
     this.shards.push(shard);
   }

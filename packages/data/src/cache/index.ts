@@ -1,4 +1,4 @@
-export { CACHE_SCHEMA_VERSION, type CacheInputs } from './cache-inputs.js';
+export { CACHE_SCHEMA_VERSION, SERVED_NAME, describeReference, type CacheInputs } from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
 export {
@@ -7,10 +7,12 @@ export {
   checkedPath,
   damagedCache,
   readManifest,
+  rescoredOf,
   verifiedPath,
   type CacheFile,
   type CacheManifest,
   type CacheShard,
+  type Rescored,
 } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
