@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Interrupted, type NoticeEvent } from '@selective-dpo/foundation';
 import { readManifest, verifyCache } from '@selective-dpo/data';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -125,11 +127,41 @@ describe.each(KINDS)('a reference on %s', (kind) => {
   });
 });
 
+const STORIES = join(
+  process.env['SELECTIVE_DPO_SHARED'] ?? fileURLToPath(new URL('../../../../shared', import.meta.url)),
+  'data/models/stories260K',
+);
+const DEMO = fileURLToPath(new URL('../../cli/demo/reference', import.meta.url));
+const real = existsSync(STORIES) ? STORIES : DEMO;
+
+it.each(KINDS)(`a real model (${basename(real)}) on %s gives its log-probs on this machine`, async (kind) => {
+  const server = await serve(real, { kind });
+  open.push(server);
+  const texts = ['Once upon a time', 'The dog was big.', 'Hello! Two coffees, please.', 'naïve 日本 12345'];
+  const rows = texts.map((prompt, i) => ({
+    prompt,
+    chosen: `${prompt} there was a little girl.`,
+    rejected: texts[3 - i]!,
+  }));
+  const wanted = await servedOptions(real, await writeRows(rows), [server]);
+  await scoreDataset(wanted);
+  const { tokenizerDirectory: modelDirectory, dataFile: rowsFile, rowsPerShard } = wanted;
+  const outDirectory = join(await freshFolder(), 'cache');
+  await scoreDataset({ modelDirectory, dataFile: rowsFile, rowsPerShard, outDirectory, engine: 'wasm' });
+  const [served, local] = [await rowsOf(wanted.outDirectory), await rowsOf(outDirectory)];
+  expect(served).toHaveLength(4);
+  served.forEach((row, i) => {
+    for (const side of ['chosenRefLogps', 'rejectedRefLogps'] as const) {
+      row[side].forEach((logp, t) => expect(Math.abs(logp - local[i]![side][t]!)).toBeLessThan(1e-4));
+    }
+  });
+});
+
 describe('several servers', () => {
   it('share the work; one that is away at first comes back into it', async () => {
     const [one, two] = [await start({ kind: 'vllm' }), await start({ kind: 'vllm' })];
     let away = true;
-    two.script.instead = (_path, response, _call) => {
+    two.script.instead = (_path, response) => {
       if (away) response.destroy();
       return away;
     };
@@ -206,8 +238,7 @@ describe('stopped on request', () => {
     expect(await readdir(join(wanted.outDirectory, 'shards'))).toContain('shard-00000.json');
     expect(await readdir(wanted.outDirectory)).not.toContain('manifest.json');
     const before = server.calls;
-    const { signal: _, listener: __, ...again } = wanted;
-    await scoreDataset(again);
+    await scoreDataset({ ...wanted, signal: undefined, listener: undefined });
     expect(server.calls - before).toBeLessThan(29 + 5);
     expect(await contents(wanted.outDirectory)).toEqual(await contents(whole.outDirectory));
   });
