@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 /**
  * Which workspace packages each package may import. Imports point one way:
- * cli → evaluation, sweeps, server, stats → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
+ * cli → inspector, evaluation, server, stats → sweeps → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
  */
 const mayImport = {
   foundation: [],
@@ -33,7 +33,7 @@ const mayImport = {
 };
 
 const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({
-  files: [`packages/${name}/src/**/*.ts`],
+  files: [`packages/${name}/{src,web}/**/*.{ts,tsx}`],
   rules: {
     'no-restricted-imports': [
       'error',

@@ -5,6 +5,7 @@ import { addDemoCommand } from './commands/demo-command.js';
 import { addEngineCommand } from './commands/engine-command.js';
 import { addEvalCommand } from './commands/eval-command.js';
 import { addGenerateCommand } from './commands/generate-command.js';
+import { addInspectCommand } from './commands/inspect-command.js';
 import { addScoreCommand } from './commands/score-command.js';
 import { addServeCommand } from './commands/serve-command.js';
 import { addStatsCommand } from './commands/stats-command.js';
@@ -28,6 +29,7 @@ export function buildProgram(context: CommandContext): Command {
   addTrainCommand(program, context);
   addSweepCommand(program, context);
   addEvalCommand(program, context);
+  addInspectCommand(program, context);
   addGenerateCommand(program, context);
   addServeCommand(program, context);
   addCacheCommand(program, context);

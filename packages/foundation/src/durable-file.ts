@@ -2,7 +2,8 @@
  * Files that are either absent or whole. Write to a temporary name in the same folder, fsync, rename,
  * fsync the folder: a crash at any moment leaves the old state or the new one.
  */
-import { open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { explainSystemError } from './errors.js';
 import { makeFolder } from './folders.js';
@@ -10,9 +11,13 @@ import { makeFolder } from './folders.js';
 /** Names that end so are leftovers of a run that was killed; they never count as published. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
-/** The temporary name beside `path` that this process writes to before publishing. */
+/** Processes on several hosts may write to one folder, and have one number. */
+const PROCESS_NAME = `${process.pid}-${randomBytes(4).toString('hex')}`;
+let writes = 0;
+
+/** A temporary name beside `path` to write to before publishing: another one for every write. */
 export function temporaryPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}${TEMPORARY_SUFFIX}`);
+  return join(dirname(path), `.${basename(path)}.${PROCESS_NAME}-${writes++}${TEMPORARY_SUFFIX}`);
 }
 
 /** Flushes a folder's entries to disk, so that a rename in it survives a power cut. */
@@ -52,6 +57,26 @@ export async function publishBytes(path: string, content: string | Uint8Array): 
   await publishFile(path, async (handle) => {
     await handle.writeFile(content);
   });
+}
+
+/**
+ * {@link publishBytes} for whoever comes first: of several processes one publishes, on this host or another.
+ * @returns whether it was this one; false where the file was there.
+ * @throws as {@link publishFile}.
+ */
+export async function publishFirst(path: string, content: string | Uint8Array): Promise<boolean> {
+  const aside = temporaryPath(`${path}.first`);
+  try {
+    await publishBytes(aside, content);
+    await link(aside, path);
+    await syncDirectory(dirname(path));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw explainSystemError(error, path);
+  } finally {
+    await rm(aside, { force: true });
+  }
 }
 
 /**

@@ -13,6 +13,14 @@
  * Nothing here imports Node or the browser: both sides share these types.
  */
 
+import type {
+  CacheFigures,
+  DuplicateFigures,
+  Histogram,
+  ReferenceFigures,
+  Spread,
+} from '@selective-dpo/data/figures';
+
 export const SITE_VERSION = 1;
 
 export interface SiteDescription {
@@ -71,63 +79,17 @@ export interface SweptRunDescription {
   metrics: string;
 }
 
-/** Counts of values in bins: bin i holds edges[i] ≤ v < edges[i + 1]; the first and last bins also hold what lies beyond. */
-export interface Histogram {
-  /** n + 1 numbers, ascending. */
-  edges: readonly number[];
-  counts: readonly number[];
-}
-
-export interface Spread {
-  total: number;
-  min: number;
-  mean: number;
-  max: number;
-  /** Quantiles 5, 25, 50, 75 and 95 of 100. */
-  quantiles: readonly [number, number, number, number, number];
-  histogram: Histogram;
-}
-
 /** Figures of a whole cache. */
-export interface Overview {
-  rows: number;
-  /** Rows of the dataset that gave no pair, by reason. */
-  dropped: Readonly<Record<string, number>>;
-  /** Lengths in tokens, one value a pair. */
-  promptTokens: Spread;
-  chosenTokens: Spread;
-  rejectedTokens: Spread;
-  reference: ReferenceFigures;
-  /** Log-probs in nats, one value a response token. */
-  chosenLogps: Spread;
-  rejectedLogps: Spread;
-  duplicates: DuplicateFigures;
+export interface Overview extends CacheFigures {
+  duplicates: RepeatFigures;
 }
 
-/** Does the reference prefer the chosen answers? Margin of a pair: summed log-prob of chosen − rejected, in nats. */
-export interface ReferenceFigures {
-  /** Share of pairs with margin > 0, in [0, 1]. */
-  accuracy: number;
-  /** Share of pairs with margin = 0. */
-  ties: number;
-  margin: Spread;
-  /** As `accuracy` and `margin` with the mean log-prob of a token in place of the sum. */
-  accuracyPerToken: number;
-  marginPerToken: Spread;
-  /** Pairs with the most negative margins, the worst first. */
-  mostWrong: readonly { pairIndex: number; margin: number }[];
-}
-
-export interface DuplicateFigures {
-  /** Pairs whose prompt, chosen and rejected ids equal those of an earlier pair. */
-  identicalPairs: number;
-  /** Pairs whose prompt ids equal those of an earlier pair. */
-  identicalPrompts: number;
-  /** Pairs whose answers are swapped against an earlier pair of the same prompt: a contradiction. */
-  swappedPairs: number;
+export interface RepeatFigures extends DuplicateFigures {
   /** Pairs that are nearly an earlier one: estimated Jaccard similarity of their 5-token shingles ≥ 0.8. */
   nearIdenticalPairs: number;
 }
+
+export type { Histogram, ReferenceFigures, Spread };
 
 /** Columns of `pairs.parquet`, one row a pair, in the order of the cache. */
 export interface PairColumns {

@@ -1,6 +1,6 @@
 /** What a pass is asked to do. */
 import type { ProgressListener } from '@selective-dpo/foundation';
-import type { LengthLimits, PreferenceLayout } from '@selective-dpo/data';
+import type { LengthLimits, PreferenceLayout, WorkerIndex } from '@selective-dpo/data';
 import type { EngineName, EnginePrecision } from '@selective-dpo/model';
 import type { ServerOptions } from './server/server-options.js';
 
@@ -20,6 +20,10 @@ export interface DatasetOptions {
   topLogprobs?: number | undefined;
   /** Pairs in a shard: what a stopped pass loses at most. */
   rowsPerShard?: number | undefined;
+  /** Scores the shards of one of several workers alone; `sdpo cache merge` then closes the cache. */
+  worker?: WorkerIndex | undefined;
+  /** A finished cache of an earlier state of the dataset: shards whose pairs are all the same are taken from it. */
+  reuseDirectory?: string | undefined;
   listener?: ProgressListener | undefined;
   /** Stops after the batch in progress; requests are aborted. */
   signal?: AbortSignal | undefined;

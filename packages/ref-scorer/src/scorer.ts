@@ -25,6 +25,6 @@ export interface Scorer {
    * Scores some of a shard's pairs again where two answers may differ. Which ones depends on the pairs alone.
    * @throws InputError `reference-not-stable`.
    */
-  rescore?(pairs: readonly TokenizedPair[], logps: readonly PairLogps[]): Promise<Rescored>;
+  rescore?(pairs: readonly TokenizedPair[], logps: readonly PairLogps[]): Promise<Rescored | undefined>;
   dispose(): void;
 }

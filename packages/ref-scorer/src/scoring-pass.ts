@@ -7,13 +7,11 @@ import {
   DropLedger,
   isDroppedRow,
   layoutOfFile,
-  rescoredOf,
   tokenizePairs,
-  type CacheManifest,
   type CacheRow,
-  type CacheWriter,
   type PairTokenizer,
   type PreferenceSource,
+  type Rescored,
 } from '@selective-dpo/data';
 import { interruptedBy, stopIfAsked } from './interruption.js';
 import type { Reference } from './reference.js';
@@ -23,9 +21,26 @@ import type { PairLogps, Scorer } from './scorer.js';
 /** Longest time between two chances for Ctrl-C. */
 const GIVE_WAY_MS = 50;
 
+/** Where shards go. */
+export interface ShardTaker {
+  /** Shards, and pairs in them, at the beginning of the dataset that were published before. */
+  readonly resumeFrom: { shards: number; rows: number };
+  /** Whether shard `index` is to be scored. They are asked for in order. */
+  wants(index: number): Promise<boolean>;
+  publishShard(index: number, rows: readonly CacheRow[], rescored?: Rescored): Promise<void>;
+}
+
+/** What the dataset came to. */
+export interface SourceEnding {
+  pairs: number;
+  dropped: Partial<Record<string, number>>;
+}
+
 export class ScoringPass {
   private pairs = 0;
   private shard: TokenizedPair[] = [];
+  /** Whether the pairs that are read now are of a shard to be scored. */
+  private wanted = true;
   private meter!: ProgressMeter;
   private tokens = 0;
   private readonly startedAt = performance.now();
@@ -37,23 +52,23 @@ export class ScoringPass {
     private readonly source: PreferenceSource,
     private readonly tokenizer: PairTokenizer,
     private readonly scorer: Scorer,
-    private readonly writer: CacheWriter,
+    private readonly shards: ShardTaker,
     private readonly rowsPerShard: number,
     private readonly reference: Pick<Reference, 'name' | 'vocabSize' | 'maxPositionEmbeddings'>,
   ) {}
 
   /**
-   * Runs to the end of the source and publishes the manifest.
+   * Runs to the end of the source.
    * @throws Interrupted when asked to stop; InputError `no-pairs` when every row was dropped.
    */
-  async run(): Promise<CacheManifest> {
-    const alreadyScored = this.writer.resumeFrom.rows;
+  async run(): Promise<SourceEnding> {
+    const { rows: alreadyScored, shards: published } = this.shards.resumeFrom;
     this.meter = new ProgressMeter('score', 'pairs', await this.countRows(), alreadyScored);
     if (alreadyScored > 0) {
       this.options.listener?.({
         type: 'notice',
         code: 'resumed',
-        message: `going on after ${counted(alreadyScored, 'pair')} in ${counted(this.writer.resumeFrom.shards, 'published shard')}`,
+        message: `going on after ${counted(alreadyScored, 'pair')} in ${counted(published, 'published shard')}`,
       });
     }
     const droppedFile = join(this.options.outDirectory, DROPPED_FILE);
@@ -76,21 +91,7 @@ export class ScoringPass {
         hint: `${other}see ${droppedFile} for each row’s reason`,
       });
     }
-    const manifest = await this.writer.finish(counts);
-    this.tellOfRescored(manifest);
-    return manifest;
-  }
-
-  private tellOfRescored(manifest: CacheManifest): void {
-    const rescored = rescoredOf(manifest);
-    if (rescored === undefined) return;
-    const { pairs, greatestDifference } = rescored;
-    this.options.listener?.({
-      type: 'notice',
-      code: 'rescored',
-      message: `${counted(pairs, 'pair')} scored twice: log-probs at most ${greatestDifference} nats apart`,
-      figures: { pairs, greatestDifference },
-    });
+    return { pairs: this.pairs, dropped: counts };
   }
 
   /** Rows of the source: parsing them once more is cheap beside scoring, and gives the time left. */
@@ -111,8 +112,13 @@ export class ScoringPass {
         this.emit(1);
         continue;
       }
-      this.pairs++;
-      if (this.pairs <= alreadyScored) continue;
+      const place = this.pairs++;
+      if (place < alreadyScored) continue;
+      if (place % this.rowsPerShard === 0) this.wanted = await this.shards.wants(place / this.rowsPerShard);
+      if (!this.wanted) {
+        this.emit(1);
+        continue;
+      }
       this.refuseUnknownIds(item);
       this.tellOfContext(item);
       this.shard.push(item);
@@ -144,7 +150,7 @@ export class ScoringPass {
     });
     // Rows were read before this moment: what is published is of the dataset that the inputs name.
     await this.source.refuseChanged();
-    await this.writer.publishShard(rows, rescored);
+    await this.shards.publishShard(Math.floor((this.pairs - 1) / this.rowsPerShard), rows, rescored);
     this.shard = [];
     this.stopIfAsked();
   }

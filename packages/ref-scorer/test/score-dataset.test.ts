@@ -351,3 +351,51 @@ describe('the likeliest tokens', () => {
     expect(first.reduce((sum, logp) => sum + Math.exp(logp), 0)).toBeCloseTo(1, 5);
   });
 });
+
+describe('an earlier cache', () => {
+  /** Scores `grown` anew and from the earlier cache of `before`. */
+  async function bothWays(before: object[], grown: object[]) {
+    const earlier = await options({ dataFile: await writeRows(before) });
+    await scoreDataset(earlier);
+    const dataFile = await writeRows(grown);
+    const [fresh, reusing] = [await options({ dataFile }), await options({ dataFile })];
+    await scoreDataset(fresh);
+    const { reusedPairs } = await scoreDataset({ ...reusing, reuseDirectory: earlier.outDirectory });
+    return {
+      reusedPairs,
+      fresh: await contents(fresh.outDirectory),
+      reusing: await contents(reusing.outDirectory),
+    };
+  }
+
+  it('of a dataset that grew gives its whole shards, and the bytes of scoring everything anew', async () => {
+    const { reusedPairs, fresh, reusing } = await bothWays(rows.slice(0, 20), rows);
+    // Shards of 8: the third had 4 pairs, and has 7 now.
+    expect(reusedPairs).toBe(16);
+    expect(reusing).toEqual(fresh);
+  });
+
+  it('gives nothing of a shard with a row that changed, and of those behind a row that went', async () => {
+    const changed = rows.map((row, i) => (i === 9 ? { ...row, chosen: 'another answer' } : row));
+    const other = await bothWays(rows, changed);
+    expect(other.reusedPairs).toBe(23 - 8);
+    expect(other.reusing).toEqual(other.fresh);
+    const shorter = await bothWays(rows, rows.slice(1));
+    expect(shorter.reusedPairs).toBe(0);
+    expect(shorter.reusing).toEqual(shorter.fresh);
+  });
+
+  it('made with another reference, or in other batches, is refused', async () => {
+    const earlier = await options();
+    await scoreDataset(earlier);
+    for (const [change, field] of [
+      [{ modelDirectory: await writeReference({ seed: 2 }) }, 'model.weightsSha256'],
+      [{ batchTokens: 64 }, 'scorer.batchTokens'],
+    ] as const) {
+      const wanted = await options({ ...change, reuseDirectory: earlier.outDirectory });
+      const failure = await failureOf(scoreDataset(wanted));
+      expect(failure).toBeInstanceOf(InputErrors);
+      expect((failure as InputErrors).problems[0]!.details.field).toContain(field);
+    }
+  });
+});

@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Interrupted, type NoticeEvent } from '@selective-dpo/foundation';
-import { readManifest, verifyCache } from '@selective-dpo/data';
+import { mergeCache, readManifest, verifyCache } from '@selective-dpo/data';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { scoreDataset } from '../src/index.js';
 import type { Json, ScoringServer, ServerScript } from './scoring-server.js';
@@ -254,6 +254,25 @@ describe('stopped on request', () => {
     while (server.calls < 6) await new Promise((resolve) => setTimeout(resolve, 5));
     stopper.abort();
     expect(await pass).toBeInstanceOf(Interrupted);
+  });
+});
+
+describe('a served cache', () => {
+  it('filled by two workers, or with shards of an earlier one, has the bytes of one pass', async () => {
+    const server = await start({ kind: 'vllm' });
+    const whole = await servedOptions(reference, dataFile, [server]);
+    await scoreDataset(whole);
+    const parts = await servedOptions(reference, dataFile, [server]);
+    for (const index of [1, 0]) await scoreDataset({ ...parts, worker: { index, count: 2 } });
+    await mergeCache(parts.outDirectory);
+    expect(await contents(parts.outDirectory)).toEqual(await contents(whole.outDirectory));
+    const earlier = await servedOptions(reference, dataFile, [server], { limit: 32 });
+    await scoreDataset(earlier);
+    const grown = await servedOptions(reference, dataFile, [server], {
+      reuseDirectory: earlier.outDirectory,
+    });
+    expect((await scoreDataset(grown)).reusedPairs).toBe(32);
+    expect(await contents(grown.outDirectory)).toEqual(await contents(whole.outDirectory));
   });
 });
 

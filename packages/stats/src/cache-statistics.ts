@@ -3,7 +3,7 @@ import { damagedCache } from '@selective-dpo/data';
 import { ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import type { CacheDatabase } from './cache-database.js';
 import { spreadOfLogps, spreadOfPairs } from './spread.js';
-import type { CacheStatistics, DuplicateFigures, ReferenceFigures, Spread } from './statistics.js';
+import type { CacheFigures, DuplicateFigures, ReferenceFigures, Spread } from '@selective-dpo/data/figures';
 
 /** Pairs in `mostWrong`, at most. */
 const MOST_WRONG = 100;
@@ -19,7 +19,7 @@ const PARTS = 9;
 export async function cacheStatistics(
   cache: CacheDatabase,
   listener?: ProgressListener,
-): Promise<CacheStatistics> {
+): Promise<CacheFigures> {
   const meter = new ProgressMeter('stats', 'parts', PARTS);
   const part = async <T>(work: Promise<T>): Promise<T> => {
     const result = await work;

@@ -8,12 +8,4 @@ export { CACHE_VIEWS } from './cache-views.js';
 export { cacheStatistics } from './cache-statistics.js';
 export { loadDuckDB } from './duckdb.js';
 export { ask, type Answer, type AnswerValue } from './question.js';
-export {
-  NOT_COMPUTED,
-  QUANTILES,
-  type CacheStatistics,
-  type DuplicateFigures,
-  type Histogram,
-  type ReferenceFigures,
-  type Spread,
-} from './statistics.js';
+export { NOT_COMPUTED, QUANTILES } from './statistics.js';

@@ -1,7 +1,8 @@
 /** Spreads by SQL: exact for one value a pair, by buckets of like size for one value a token. */
 import type { CacheDatabase } from './cache-database.js';
 import { LOGP_BINS, OUTER_SHARE, binOf, binsBetween, edgesOf, type Bins } from './histogram-bins.js';
-import { QUANTILES, type Spread } from './statistics.js';
+import type { Spread } from '@selective-dpo/data/figures';
+import { QUANTILES } from './statistics.js';
 
 /** Bounds of buckets grow by this factor, so that their middle is within 0.5% of every value inside. */
 const GROWTH = 1.005 / 0.995;

@@ -1,25 +1,20 @@
+import type { CacheFigures, Spread } from '@selective-dpo/data/figures';
 import { join } from 'node:path';
 import { sumLogps, type CacheRow } from '@selective-dpo/data';
 import { describe, expect, it } from 'vitest';
-import {
-  CacheDatabase,
-  QUANTILES,
-  cacheStatistics,
-  type CacheStatistics,
-  type Spread,
-} from '../src/index.js';
+import { CacheDatabase, QUANTILES, cacheStatistics } from '../src/index.js';
 import { LOGP_BINS, edgesOf } from '../src/histogram-bins.js';
 import { freshFolder, writeCache } from '../../data/test/cache/sample-cache.js';
 import { plantedRows, writeCacheWithoutDrops } from './planted-cache.js';
 
 /** Of a cache of the rows that is written for it. */
-async function statisticsOf(rows: CacheRow[]): Promise<CacheStatistics> {
+async function statisticsOf(rows: CacheRow[]): Promise<CacheFigures> {
   const directory = join(await freshFolder(), 'cache');
   await writeCache(directory, rows);
   return statisticsIn(directory);
 }
 
-async function statisticsIn(directory: string): Promise<CacheStatistics> {
+async function statisticsIn(directory: string): Promise<CacheFigures> {
   const cache = await CacheDatabase.open(directory);
   try {
     return await cacheStatistics(cache);

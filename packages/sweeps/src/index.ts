@@ -1,6 +1,6 @@
 export type { RunStatus, SweepReport, SweptRun } from './swept-run.js';
 export { planSweep, type SweepPlan } from './plan/plan-sweep.js';
-export { trainArguments, type PlannedRun } from './plan/planned-run.js';
+export { runNameOf, trainArguments, type PlannedRun } from './plan/planned-run.js';
 export { commandLines, shellQuote } from './command-lines.js';
 export { writeNxProjects } from './nx-projects.js';
 export {
@@ -19,3 +19,4 @@ export { STOP_WITH_PARENT, type RunProgress, type TrainOutcome } from './pool/tr
 export { renderMetricPlot } from './report/metric-plot.js';
 export { renderSweepReport } from './report/sweep-report.js';
 export { summarize, type SeedSummary } from './report/statistics/seed-summary.js';
+export { RUNS_FOLDER } from './pool/run-folders.js';

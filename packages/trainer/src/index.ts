@@ -9,6 +9,7 @@ export {
 export { refuseUnfitCache } from './config/cache-fitness.js';
 export { describePlan, longestPair, planMemory, type MemoryPlan } from './config/memory-plan.js';
 export {
+  CHECKPOINTS_FOLDER,
   FINAL_FOLDER,
   RUN_CONFIG_FILE,
   identifyingSettings,
@@ -18,6 +19,7 @@ export {
 } from './run/run-directory.js';
 export { checkSetting, resolveEntries, resolveTrainingConfig } from './config/resolve-config.js';
 export { scalarOf, type Entry } from './config/config-yaml.js';
+export { checkpointSteps } from './run/checkpoint.js';
 export { isFinished } from './run/final-model.js';
 export { METRICS_FILE, metricsLines, type MetricsLine } from './run/metrics-log.js';
 export { objectiveOfStep } from './config/objective.js';

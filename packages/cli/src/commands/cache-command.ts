@@ -1,12 +1,27 @@
 import { counted } from '@selective-dpo/foundation';
 import type { Command } from 'commander';
-import { cacheInfo, verifyCache } from '@selective-dpo/data';
+import { cacheInfo, mergeCache, verifyCache } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
 import { formatBytes, twoColumns } from '../console/format.js';
 
 /** `sdpo cache verify` and `sdpo cache info`. */
 export function addCacheCommand(program: Command, context: CommandContext): void {
   const cache = program.command('cache').description('look after reference caches');
+  cache
+    .command('merge')
+    .argument('<cache>', 'folder that the workers of sdpo score --shard-index have filled')
+    .description('close a cache when all its shards are there')
+    .option('--json', 'one JSON object a line')
+    .action((directory: string, values: Record<string, unknown>) =>
+      context.run(values, async (writer) => {
+        const { manifest, alreadyComplete } = await mergeCache(directory, writer.listen);
+        const { rows, shards, dropped } = manifest;
+        const size = `${counted(rows, 'pair')} in ${counted(shards.length, 'shard')}`;
+        writer.result({ directory, alreadyComplete, pairs: rows, shards: shards.length, dropped }, [
+          alreadyComplete ? `${directory} was closed before: ${size}` : `${directory}: ${size}`,
+        ]);
+      }),
+    );
   cache
     .command('verify')
     .argument('<cache>', 'folder made by sdpo score')

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { PREFERENCE_LAYOUTS } from '@selective-dpo/data';
+import { PREFERENCE_LAYOUTS, type WorkerIndex } from '@selective-dpo/data';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import {
   DEFAULT_BATCH_TOKENS,
@@ -20,6 +20,8 @@ import { readTemplate } from './template-file.js';
 
 const MAX_CONCURRENCY = 4096;
 const MAX_PATIENCE_SECONDS = 7 * 86_400;
+/** More have no use: a worker reads the whole dataset to find its shards. */
+const MAX_WORKERS = 10_000;
 
 /** `sdpo score`: stage one. */
 export function addScoreCommand(program: Command, context: CommandContext): void {
@@ -50,6 +52,12 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     .option('--served-model <name>', 'which of the server’s models')
     .option('--concurrency <n>', `requests at one time, a URL, at most (${DEFAULT_CONCURRENCY})`)
     .option('--patience <seconds>', 'how long all servers may be silent (600)')
+    .option(
+      '--reuse <cache>',
+      'an earlier cache of a dataset that grew: shards of the same pairs are taken from it',
+    )
+    .option('--shard-index <i>', 'with --shard-count: score the shards of worker i alone, from 0 on')
+    .option('--shard-count <n>', 'workers that fill this cache; sdpo cache merge closes it')
     .option('--json', 'one JSON object a line')
     .action((values: Record<string, unknown>, command: Command) =>
       context.run(values, async (writer, signal) => {
@@ -70,6 +78,8 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           },
           topLogprobs: options.whole('topLogprobs', '--top-logprobs', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
+          worker: workerOf(options),
+          reuseDirectory: options.text('reuse'),
         };
         options.finish();
         const template = options.text('chatTemplate');
@@ -80,7 +90,12 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           listener: writer.listen,
           signal,
         });
-        writer.result(result, describe(result));
+        writer.result(result, [
+          ...describe(result),
+          result.publishedShards !== undefined
+            ? `when all workers have ended: sdpo cache merge ${result.directory}`
+            : `look at it: sdpo inspect ${result.directory} --tokenizer ${reference.tokenizerDirectory ?? (reference as ScoreOptions).modelDirectory}`,
+        ]);
       }),
     );
 }
@@ -141,6 +156,18 @@ function serverOptions(
   };
 }
 
+/** One of several workers, if so asked. */
+function workerOf(options: OptionReader): WorkerIndex | undefined {
+  const count = options.whole('shardCount', '--shard-count', 1, MAX_WORKERS);
+  const index = options.whole('shardIndex', '--shard-index', 0, (count ?? MAX_WORKERS) - 1);
+  if (index === undefined && count === undefined) return undefined;
+  if (index !== undefined && count !== undefined) return { index, count };
+  const [flag, other] =
+    index === undefined ? ['--shard-count', '--shard-index'] : ['--shard-index', '--shard-count'];
+  options.refuse(flag, `without ${other}`, 'both or neither');
+  return undefined;
+}
+
 function describe(result: ScoreResult): string[] {
   const dropped = Object.entries(result.dropped);
   const total = dropped.reduce((sum, [, count]) => sum + (count ?? 0), 0);
@@ -148,7 +175,12 @@ function describe(result: ScoreResult): string[] {
   return [
     result.alreadyComplete
       ? `${result.directory} already holds this cache: ${size}`
-      : `${result.directory}: ${size}`,
+      : result.publishedShards === undefined
+        ? `${result.directory}: ${size}`
+        : `${result.directory}: ${formatCount(result.publishedShards, 'shard')} published now, of ${size}`,
+    ...(result.reusedPairs === undefined
+      ? []
+      : [`${formatCount(result.reusedPairs, 'pair')} taken from the earlier cache, the others scored`]),
     total === 0
       ? 'no row was dropped'
       : `${formatCount(total, 'row')} dropped: ${dropped.map(([reason, count]) => `${count} ${reason}`).join(', ')} (dropped.jsonl)`,

@@ -46,6 +46,11 @@ export class ConsoleWriter {
     return !this.json && this.out.isTTY === true;
   }
 
+  /** Columns of a line. */
+  get columns(): number {
+    return this.out.columns ?? 80;
+  }
+
   /** Listener for libraries. */
   readonly listen = (event: ProgressEvent | NoticeEvent): void => {
     if (event.type === 'progress') this.progress(event);

@@ -1,5 +1,6 @@
 /** The figures of a cache as tables. */
-import { NOT_COMPUTED, QUANTILES, type CacheStatistics, type Spread } from '@selective-dpo/stats';
+import type { CacheFigures, Spread } from '@selective-dpo/data/figures';
+import { NOT_COMPUTED, QUANTILES } from '@selective-dpo/stats';
 import { percent, renderTable, type TableRow } from '../demo/result-table.js';
 import { withoutControls } from './console-writer.js';
 import { formatRate, twoColumns } from './format.js';
@@ -8,7 +9,7 @@ import { formatRate, twoColumns } from './format.js';
 const SHOWN_WRONG = 5;
 
 /** Lines for people. */
-export function statisticsLines(statistics: CacheStatistics): string[] {
+export function statisticsLines(statistics: CacheFigures): string[] {
   const { rows, dropped, reference, duplicates } = statistics;
   const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${withoutControls(reason)}`);
   const spreads: [string, Spread][] = [
@@ -46,7 +47,7 @@ function spreadRow(name: string, { mean, min, quantiles, max }: Spread): TableRo
   return [name, ...[mean, min, ...quantiles, max].map(formatRate)];
 }
 
-function mostWrong({ reference: { mostWrong: pairs } }: CacheStatistics): string {
+function mostWrong({ reference: { mostWrong: pairs } }: CacheFigures): string {
   if (pairs.length === 0) return 'none';
   return pairs
     .slice(0, SHOWN_WRONG)

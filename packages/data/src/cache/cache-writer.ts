@@ -9,42 +9,33 @@ import { join } from 'node:path';
 import {
   FolderLock,
   InputError,
-  LOCK_FILE,
   explainSystemError,
   makeFolder,
   refuseLinkedFolder,
-  publishBytes,
   removeTemporaries,
-  sha256,
 } from '@selective-dpo/foundation';
-import { RECORD_BATCH_ROWS, encodeArrowShard, refuseLargeBatches } from './arrow-encode.js';
 import { normalInputs, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
-import { checkCacheRow, type CacheRow } from './cache-row.js';
-import { refuseOtherCounts } from './dropped-file.js';
+import type { CacheRow } from './cache-row.js';
+import { closeCache } from './close-cache.js';
+import { refuseForeignFolder } from './foreign-folder.js';
 import {
-  DROPPED_FILE,
   MANIFEST_FILE,
   checkedPath,
-  describeFile,
   filesOf,
-  publishManifest,
   readManifest,
-  sealManifest,
-  type CacheFile,
   type CacheManifest,
   type CacheShard,
   type Rescored,
 } from './manifest.js';
-import { encodeParquetShard } from './parquet-shard.js';
+import { publishShardFiles } from './shard-files.js';
 import {
   INPUTS_FILE,
   SHARDS_FOLDER,
+  WORKERS_FILE,
   hasPublishedShards,
   publishInputs,
-  publishSidecar,
   readInputs,
   removeHelpers,
-  shardStem,
   wholeShards,
 } from './unfinished-cache.js';
 
@@ -61,7 +52,7 @@ export class CacheWriter {
   /**
    * Opens a folder for writing: a new one, an unfinished cache of the same inputs, or a finished one of the same inputs
    * (then {@link complete} is set and there is nothing to do). A folder that is refused is left as it is.
-   * @throws InputErrors `cache-inputs-differ`; InputError `cache-busy`, `folder-in-use`, `cache-damaged`,
+   * @throws InputErrors `cache-inputs-differ`; InputError `cache-busy`, `cache-of-workers`, `folder-in-use`, `cache-damaged`,
    *   `cache-other-version`, `disk-full`, …
    */
   static async open(directory: string, inputs: CacheInputs): Promise<CacheWriter> {
@@ -97,17 +88,7 @@ export class CacheWriter {
    */
   async publishShard(rows: readonly CacheRow[], rescored?: Rescored): Promise<void> {
     this.refuseOutOfTurn(rows.length);
-    const stem = shardStem(this.shards.length);
-    for (const row of rows) checkCacheRow(row, join(this.directory, stem), this.inputs.topLogprobs);
-    refuseLargeBatches(rows, join(this.directory, stem));
-    const parquet = await this.publishData(`${stem}.parquet`, await encodeParquetShard(rows));
-    const arrow = await this.publishData(`${stem}.arrow`, encodeArrowShard(rows));
-    const responseTokens = rows.reduce((sum, row) => sum + row.chosenIds.length + row.rejectedIds.length, 0);
-    const shard: CacheShard = {
-      ...{ rows: rows.length, responseTokens, parquet, arrow },
-      ...(rescored && { rescored }),
-    };
-    await publishSidecar(this.directory, this.shards.length, shard);
+    const shard = await publishShardFiles(this.directory, this.shards.length, rows, this.inputs, rescored);
     this.shards.push(shard);
   }
 
@@ -117,26 +98,8 @@ export class CacheWriter {
    * @throws InputError `cache-damaged` if that list says otherwise; `file-not-found`, `disk-full`, …
    */
   async finish(dropped: Partial<Record<string, number>>): Promise<CacheManifest> {
-    if (this.shards.length === 0) throw new RangeError('a cache has at least one shard');
-    const counts = Object.fromEntries(
-      Object.entries(dropped)
-        .filter((entry): entry is [string, number] => entry[1]! > 0)
-        .sort(([a], [b]) => (a < b ? -1 : 1)),
-    );
-    await refuseOtherCounts(join(this.directory, DROPPED_FILE), counts);
-    const manifest = sealManifest({
-      inputs: this.inputs,
-      rows: this.resumeFrom.rows,
-      responseTokens: this.shards.reduce((sum, shard) => sum + shard.responseTokens, 0),
-      recordBatchRows: RECORD_BATCH_ROWS,
-      shards: this.shards,
-      dropped: counts,
-      droppedFile: await describeFile(this.directory, DROPPED_FILE),
-    });
-    await publishManifest(this.directory, manifest);
-    this.finished = manifest;
-    await removeHelpers(this.directory);
-    return manifest;
+    this.finished = await closeCache(this.directory, this.inputs, this.shards, dropped);
+    return this.finished;
   }
 
   /** Lets other writers in. */
@@ -154,6 +117,7 @@ export class CacheWriter {
       await removeHelpers(this.directory);
       return;
     }
+    if (names.includes(WORKERS_FILE)) throw ofWorkers(this.directory);
     await refuseLinkedFolder(join(this.directory, SHARDS_FOLDER));
     // Another writer may have begun and ended between the look from outside and the lock.
     if (!names.includes(INPUTS_FILE)) await refuseForeignFolder(this.directory);
@@ -179,40 +143,12 @@ export class CacheWriter {
       throw new RangeError(`a shard of ${rows} rows where 1 to ${rowsPerShard} were expected`);
     }
   }
-
-  private async publishData(name: string, bytes: Uint8Array): Promise<CacheFile> {
-    await publishBytes(join(this.directory, name), bytes);
-    return { name, bytes: bytes.length, sha256: sha256(bytes) };
-  }
 }
 
-/** @throws InputError `folder-in-use` for a folder that holds something and is no cache. */
-async function refuseForeignFolder(directory: string): Promise<void> {
-  const names = await entriesOf(directory);
-  if (names.includes(MANIFEST_FILE) || names.includes(INPUTS_FILE)) return;
-  const foreign = names.find(
-    (name) => name !== SHARDS_FOLDER && !name.startsWith(LOCK_FILE) && !isLeftover(name),
-  );
-  const inside = names.includes(SHARDS_FOLDER) ? await entriesOf(join(directory, SHARDS_FOLDER)) : [];
-  if (foreign === undefined && inside.length === 0) return;
-  throw new InputError('folder-in-use', 'the folder is not empty and holds no cache', {
-    file: directory,
-    found: foreign ?? `${SHARDS_FOLDER}/${inside[0]!}`,
-    expected: 'a new or empty folder, or a cache',
-    hint: 'choose another --out',
+/** Shards after a gap are other workers', and not leftovers. */
+function ofWorkers(file: string): InputError {
+  return new InputError('cache-of-workers', 'several workers fill this cache', {
+    file,
+    hint: 'go on with --shard-index and --shard-count, or close it with sdpo cache merge',
   });
-}
-
-/** Of a writer that was killed before it published anything. */
-function isLeftover(name: string): boolean {
-  return name.startsWith(`.${INPUTS_FILE}.`);
-}
-
-async function entriesOf(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw explainSystemError(error, directory);
-  }
 }

@@ -1,4 +1,10 @@
-export { CACHE_SCHEMA_VERSION, SERVED_NAME, describeReference, type CacheInputs } from './cache-inputs.js';
+export {
+  CACHE_SCHEMA_VERSION,
+  SERVED_NAME,
+  describeReference,
+  refuseOtherInputs,
+  type CacheInputs,
+} from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
 export {
@@ -15,10 +21,13 @@ export {
   type Rescored,
 } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
+export { WorkerPart, type WorkerIndex } from './worker-part.js';
+export { mergeCache, type MergedCache } from './merge-cache.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
 export { templateInstantOf } from './template-instant.js';
 export { epochOrder, splitRows } from './epoch-order.js';
 export { verifyCache, type CacheVerification } from './verify-cache.js';
 export { cacheInfo, type CacheInfo } from './cache-info.js';
-export { CACHE_COLUMNS } from './parquet-shard.js';
+export { CACHE_COLUMNS, encodeParquetShard } from './parquet-shard.js';
+export { INPUTS_FILE } from './unfinished-cache.js';
 export { ParquetTable, type ParquetColumn } from './parquet-table.js';

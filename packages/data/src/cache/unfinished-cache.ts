@@ -18,6 +18,10 @@ import { shardSchema, verifiedPath, type CacheShard } from './manifest.js';
 
 export const INPUTS_FILE = 'inputs.json';
 export const SHARDS_FOLDER = 'shards';
+/** There where several workers fill the cache: how many. */
+export const WORKERS_FILE = 'workers.json';
+/** What each worker publishes that came to the end of the dataset: pairs, and rows that gave none. */
+export const ENDING_FILE = 'ending.json';
 
 /** Both are a few hundred bytes long; nothing larger was written by this program. */
 const MAX_HELPER_BYTES = 1 << 20;
@@ -77,7 +81,8 @@ export async function wholeShards(directory: string): Promise<CacheShard[]> {
   return shards;
 }
 
-async function wholeShard(directory: string, stem: string): Promise<CacheShard | undefined> {
+/** A shard whose sidecar and both files are as they were published. */
+export async function wholeShard(directory: string, stem: string): Promise<CacheShard | undefined> {
   try {
     const shard = shardSchema.parse(await readSmallJson(join(directory, `${stem}.json`)));
     if (shard.parquet.name !== `${stem}.parquet` || shard.arrow.name !== `${stem}.arrow`) return undefined;
@@ -93,7 +98,8 @@ async function wholeShard(directory: string, stem: string): Promise<CacheShard |
 /** Removes what only a growing cache needs. */
 export async function removeHelpers(directory: string): Promise<void> {
   const folder = join(directory, SHARDS_FOLDER);
-  await rm(join(directory, INPUTS_FILE), { force: true });
+  for (const name of [ENDING_FILE, WORKERS_FILE, INPUTS_FILE])
+    await rm(join(directory, name), { force: true });
   for (const name of await readdir(folder)) {
     if (SIDECAR_NAME.test(name)) await rm(join(folder, name), { force: true });
   }
@@ -101,6 +107,6 @@ export async function removeHelpers(directory: string): Promise<void> {
   await removeTemporaries(folder);
 }
 
-async function readSmallJson(file: string): Promise<unknown> {
+export async function readSmallJson(file: string): Promise<unknown> {
   return parseShallowJson((await readRegularFile(file, MAX_HELPER_BYTES)).toString('utf8'));
 }

@@ -1,6 +1,6 @@
 /** Which pairs repeat earlier ones, and what they share with them. */
 import type { TokenizedPair } from '@selective-dpo/foundation';
-import type { DuplicateFigures, PairColumns } from '../site-contract.js';
+import type { RepeatFigures, PairColumns } from '../site-contract.js';
 import { FirstOccurrences, idsDigest } from './first-occurrences.js';
 import { NearDuplicates } from './near-duplicates.js';
 
@@ -51,7 +51,7 @@ export class DuplicateFinder {
     return samePrompt === undefined ? undefined : { of: samePrompt, kind: 'prompt' };
   }
 
-  figures(): DuplicateFigures {
+  figures(): RepeatFigures {
     return { ...this.counts };
   }
 }

@@ -18,12 +18,13 @@ import {
 } from '@selective-dpo/foundation';
 import type { CacheManifest, CacheReader } from '@selective-dpo/data';
 import { z } from 'zod';
-import { SITE_VERSION } from '../site-contract.js';
+import { SITE_VERSION, type Vocabulary } from '../site-contract.js';
 import { OVERVIEW_FILE, PAIRS_FILE, VOCABULARY_FILE, deriveFigures, type DeriveOptions } from './derive.js';
 import { loadCacheTokenizer, vocabularyOf } from './vocabulary.js';
 
 const CONTENTS_FILE = 'contents.json';
 const MAX_CONTENTS_BYTES = 1 << 16;
+const MAX_VOCABULARY_BYTES = 1 << 28;
 const NAMES = [OVERVIEW_FILE, PAIRS_FILE, VOCABULARY_FILE] as const;
 
 const contentsSchema = z.strictObject({
@@ -85,6 +86,14 @@ export async function derivedData(
   } finally {
     await lock.release();
   }
+}
+
+/** The texts of a cache's tokens, where a tokenizer was given once; undefined where none was. */
+export async function rememberedVocabulary(cache: CacheManifest): Promise<Vocabulary | undefined> {
+  const data = await soundData(inspectionFolder(cache), cache);
+  if (data?.files[VOCABULARY_FILE] === undefined) return undefined;
+  const bytes = await readRegularFile(join(data.folder, VOCABULARY_FILE), MAX_VOCABULARY_BYTES);
+  return JSON.parse(bytes.toString('utf8')) as Vocabulary;
 }
 
 /** What lies in the folder, if all of it is as it was written. */

@@ -1,6 +1,6 @@
 /** The figures of a whole cache, from its pairs as they come. */
 import type { CacheRow } from '@selective-dpo/data';
-import type { DuplicateFigures, Overview } from '../site-contract.js';
+import type { RepeatFigures, Overview } from '../site-contract.js';
 import { MarginGatherer } from './reference-figures.js';
 import { LogpSpread, exactSpread } from './spread.js';
 
@@ -37,7 +37,7 @@ export class OverviewGatherer {
    * To be asked for once, after all pairs.
    * @param dropped rows of the dataset that gave no pair, by reason.
    */
-  overview(dropped: Overview['dropped'], duplicates: DuplicateFigures): Overview {
+  overview(dropped: Overview['dropped'], duplicates: RepeatFigures): Overview {
     return {
       ...{ rows: this.pairs, dropped },
       promptTokens: exactSpread(this.promptTokens),

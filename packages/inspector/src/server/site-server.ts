@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { HostCheck, InputError, explainSystemError, openRegularFile } from '@selective-dpo/foundation';
-import type { SiteFile, SiteFiles } from '../site/site-files.js';
+import { contentOf, type SiteFile, type SiteFiles } from '../site/site-files.js';
 import { byteRange } from './byte-range.js';
 import { contentType } from './content-type.js';
 
@@ -143,8 +143,9 @@ export class SiteServer {
 }
 
 async function open(file: SiteFile): Promise<Content> {
-  if (file.make !== undefined) {
-    const bytes = await file.make();
+  const path = file.make === undefined ? await file.locate!() : undefined;
+  if (path === undefined) {
+    const bytes = await contentOf(file);
     return {
       ...{ size: bytes.length, etag: undefined, close: () => Promise.resolve() },
       send: (first, last, response) => {
@@ -153,7 +154,7 @@ async function open(file: SiteFile): Promise<Content> {
       },
     };
   }
-  const { handle, size } = await openRegularFile(await file.locate!());
+  const { handle, size } = await openRegularFile(path);
   const { mtimeMs } = await handle.stat();
   return {
     size,

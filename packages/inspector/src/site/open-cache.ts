@@ -4,15 +4,8 @@ import { CacheReader } from '@selective-dpo/data';
 import { derivedData, type DerivedDataOptions } from '../figures/inspection-folder.js';
 import { SITE_VERSION, type SiteDescription } from '../site-contract.js';
 import { cacheSite } from './cache-site.js';
-import { jsonFile, type SiteFiles } from './site-files.js';
-
-export const SITE_FILE = 'data/site.json';
-
-/** Everything of a site but the page. */
-export interface Site {
-  description: SiteDescription;
-  files: SiteFiles;
-}
+import { jsonFile } from './site-files.js';
+import { SITE_FILE, type Site } from './site.js';
 
 /**
  * Looks at a finished cache; what is derived of it is made first where it is not there.

@@ -8,8 +8,11 @@ import { InputError, explainSystemError, quoteValue } from '@selective-dpo/found
 import { checkedPath, verifiedPath, type CacheFile } from '@selective-dpo/data';
 
 export interface SiteFile {
-  /** Where it lies on this machine, looked at anew each time. @throws InputError where it is not a regular file of its folder. */
-  locate?: () => Promise<string>;
+  /**
+   * Where it lies on this machine, looked at anew each time; undefined for a file that is not there yet, and so empty.
+   * @throws InputError where it is not a regular file of its folder.
+   */
+  locate?: () => Promise<string | undefined>;
   /** In place of a file: made at every request. */
   make?: () => Promise<Uint8Array>;
   /** SHA-256 of the content, where it is known and never changes. */
@@ -24,6 +27,20 @@ export type SiteFiles = ReadonlyMap<string, SiteFile>;
 /** A file in a folder that no link leads out of. @param name with `/` between folders. */
 export function folderFile(folder: string, name: string, sha256?: string): SiteFile {
   return { locate: () => pathInside(folder, name), sha256 };
+}
+
+/** A file of a folder that may not be there yet: empty until it is. */
+export function optionalFile(folder: string, name: string): SiteFile {
+  const present = folderFile(folder, name);
+  const locate = async (): Promise<string | undefined> => {
+    try {
+      return await present.locate!();
+    } catch (error) {
+      if (error instanceof InputError && error.code === 'file-not-found') return undefined;
+      throw error;
+    }
+  };
+  return { locate };
 }
 
 /** A file that a cache's manifest names. */
@@ -59,7 +76,9 @@ export async function filesOfFolder(folder: string): Promise<Map<string, SiteFil
 
 /** The bytes of a small file of a site. @throws InputError as `locate`, and of the file system. */
 export async function contentOf(file: SiteFile): Promise<Uint8Array> {
-  return file.make === undefined ? await readFile(await file.locate!()) : await file.make();
+  if (file.make !== undefined) return file.make();
+  const path = await file.locate!();
+  return path === undefined ? new Uint8Array(0) : readFile(path);
 }
 
 async function pathInside(folder: string, name: string): Promise<string> {

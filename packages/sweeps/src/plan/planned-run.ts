@@ -49,6 +49,12 @@ export function folderName(name: string, key: string): string {
   return `${plain.slice(0, MAX_FOLDER_NAME)}-${key}`;
 }
 
+/** The name in a run's folder, as far as it is there. */
+export function runNameOf(folder: string): string {
+  const name = folder.slice(0, -KEY_DIGITS - 1);
+  return folderName(name, folder.slice(-KEY_DIGITS)) === folder ? name : folder;
+}
+
 /**
  * Words of `sdpo` that train the run into `out`, from its last checkpoint on if there is one; settings at their defaults
  * are left out.

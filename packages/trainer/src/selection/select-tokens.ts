@@ -8,6 +8,8 @@ import { alignmentScores, type PairLogps, type Side } from './alignment-score.js
 import { quantileCount, selectionThreshold, topKCount } from './quantile.js';
 import { averageOverSentences, averageOverWindow } from './span-average.js';
 
+export { alignmentScores };
+
 /**
  * - `quantile`: the authors' rule. Keep s(t) ≥ the (1 − keep) quantile of the response's scores.
  * - `top-k`: exactly round-half-up(keep·n) tokens, at least 1; ties go to the earlier token.

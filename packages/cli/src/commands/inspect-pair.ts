@@ -1,0 +1,134 @@
+import { CacheReader, type PairTokenizer } from '@selective-dpo/data';
+import {
+  PairInspector,
+  findPair,
+  loadCacheTokenizer,
+  rememberedVocabulary,
+  vocabularyOf,
+  type PairToken,
+  type TokensOfPair,
+} from '@selective-dpo/inspector';
+import type { Side, TrainingConfig } from '@selective-dpo/trainer';
+import type { ConsoleWriter } from '../console/console-writer.js';
+import { formatCount } from '../console/format.js';
+import { shownText, tokenLines } from '../console/token-lines.js';
+
+export interface InspectPairOptions {
+  cacheDirectory: string;
+  pair: string;
+  tokenizerDirectory: string | undefined;
+  policyDirectory: string | undefined;
+  config: TrainingConfig;
+}
+
+const MAX_WIDTH = 120;
+/** Nats at which a tint is full. */
+const FULL_TINT = { refLogp: 6, score: 3 };
+
+/** `sdpo inspect CACHE --pair`: one pair on the terminal, or its numbers. */
+export async function inspectPair(options: InspectPairOptions, writer: ConsoleWriter): Promise<void> {
+  const { cacheDirectory, policyDirectory, config } = options;
+  const cache = await CacheReader.open(cacheDirectory);
+  try {
+    const texts = await textsOf(cache, options);
+    const index = await findPair(cache, options.pair);
+    const inspector = await PairInspector.open(cache, config, policyDirectory);
+    try {
+      const pair = await inspector.tokens(index, config);
+      writer.result(describe(pair, texts), lines(pair, texts, config, writer));
+    } finally {
+      inspector.dispose();
+    }
+  } finally {
+    await cache.close();
+  }
+}
+
+type Texts = (id: number) => string;
+
+/** From `--tokenizer`, else the policy's, else the one given to an earlier call. */
+async function textsOf(cache: CacheReader, options: InspectPairOptions): Promise<Texts> {
+  const directory = options.tokenizerDirectory ?? options.policyDirectory;
+  const tokenizer: PairTokenizer | undefined =
+    directory === undefined ? undefined : await loadCacheTokenizer(directory, cache.manifest);
+  const vocabulary = tokenizer ? vocabularyOf(tokenizer) : await rememberedVocabulary(cache.manifest);
+  return (id) => vocabulary?.texts[id] ?? ` #${id}`;
+}
+
+function describe({ index, row, tokens, thresholds }: TokensOfPair, texts: Texts): object {
+  const side = (list: readonly PairToken[]) =>
+    list.map(({ id, refLogp, policyLogp, score, kept }) => ({
+      ...{ id, text: texts(id), ref_logp: refLogp, policy_logp: policyLogp, score, kept },
+    }));
+  return {
+    ...{ pair_index: index, pair_id: row.pairId, source_row: row.sourceRow },
+    prompt: textOf(row.promptIds, texts),
+    chosen: side(tokens.chosen),
+    rejected: side(tokens.rejected),
+    thresholds,
+  };
+}
+
+function textOf(ids: Int32Array, texts: Texts): string {
+  return Array.from(ids, texts).join('');
+}
+
+function lines(pair: TokensOfPair, texts: Texts, config: TrainingConfig, writer: ConsoleWriter): string[] {
+  const { index, row, tokens } = pair;
+  const hasPolicy = tokens.chosen[0]?.score !== undefined;
+  const selects = tokens.chosen[0]?.kept !== undefined;
+  const colour = writer.isTerminal && process.env['NO_COLOR'] === undefined;
+  const width = Math.min(MAX_WIDTH, writer.columns);
+  const sides = (['chosen', 'rejected'] as const).flatMap((side) => [
+    '',
+    sideHeading(side, pair),
+    ...tokenLines(
+      tokens[side].map((token) => tinted(token, texts)),
+      colour,
+      width,
+    ),
+  ]);
+  const marks = colour ? 'bold and underlined' : '[in brackets]';
+  return [
+    `pair ${index}, ${row.pairId}, row ${row.sourceRow} of the dataset`,
+    '',
+    `prompt (${formatCount(row.promptIds.length, 'token')})`,
+    ...tokenLines([{ text: textOf(row.promptIds, texts), tint: undefined, kept: false }], false, width),
+    ...sides,
+    '',
+    ...(colour
+      ? [
+          hasPolicy
+            ? 'colour: alignment score in nats, blue below 0, orange above (where training is due)'
+            : 'colour: log-prob under the reference, orange near 0, blue where it is unlikely',
+        ]
+      : []),
+    selects
+      ? `kept tokens are ${marks}: selection ${config.selection}, keep ${config.keep}`
+      : 'nothing is selected without a policy: give --policy DIR',
+  ];
+}
+
+function tinted(token: PairToken, texts: Texts) {
+  const { id, refLogp, score, kept } = token;
+  const tint = score === undefined ? 1 + (2 * refLogp) / FULL_TINT.refLogp : score / FULL_TINT.score;
+  return { text: texts(id), tint: Math.max(-1, Math.min(1, tint)), kept: kept === true };
+}
+
+function sideHeading(side: Side, { tokens, thresholds }: TokensOfPair): string {
+  const list = tokens[side];
+  const sum = (figure: (token: PairToken) => number | undefined) =>
+    list.reduce((total, token) => total + (figure(token) ?? 0), 0);
+  const parts = [
+    formatCount(list.length, 'token'),
+    `reference ${sum(({ refLogp }) => refLogp).toFixed(2)} nats`,
+    ...(list[0]?.policyLogp === undefined
+      ? []
+      : [`policy ${sum(({ policyLogp }) => policyLogp).toFixed(2)}`]),
+    ...(list[0]?.kept === undefined ? [] : [`${list.filter(({ kept }) => kept).length} kept`]),
+    ...(thresholds === undefined || Number.isNaN(thresholds[side])
+      ? []
+      : [`cut at ${thresholds[side].toFixed(3)}`]),
+  ];
+  return `${shownText(side)} (${parts.join(', ')})`;
+}

@@ -1,0 +1,205 @@
+import { copyFile, cp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError, InputErrors } from '@selective-dpo/foundation';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  CacheReader,
+  CacheWriter,
+  DROPPED_FILE,
+  MANIFEST_FILE,
+  WorkerPart,
+  mergeCache,
+  type CacheRow,
+} from '../../src/cache/index.js';
+import { filesIn, freshFolder, sampleInputs, sampleRows } from './sample-cache.js';
+
+const PAIRS = 195;
+const COUNT = 3;
+const ROWS = 40;
+const inputs = sampleInputs();
+const rows = sampleRows(PAIRS);
+const DROPPED = '{"row":7,"reason":"identical"}\n';
+
+let single: Map<string, Buffer>;
+
+beforeAll(async () => {
+  const directory = await freshFolder();
+  const writer = await CacheWriter.open(directory, inputs);
+  for (let at = 0; at < PAIRS; at += ROWS) await writer.publishShard(rows.slice(at, at + ROWS));
+  await writeFile(join(directory, DROPPED_FILE), DROPPED);
+  await writer.finish({ identical: 1 });
+  await writer.close();
+  single = await filesIn(directory);
+});
+
+const shardOf = (index: number): CacheRow[] => rows.slice(index * ROWS, (index + 1) * ROWS);
+
+/** One worker's whole part; `until` shards at most. */
+async function work(directory: string, index: number, until = Infinity): Promise<number> {
+  const part = await WorkerPart.open(directory, inputs, { index, count: COUNT });
+  for (let shard = 0; shard * ROWS < PAIRS && part.shards < until; shard++) {
+    if (await part.wants(shard)) await part.publishShard(shard, shardOf(shard));
+  }
+  if (part.shards >= until) return part.shards;
+  await writeFile(join(directory, DROPPED_FILE), DROPPED);
+  await part.finish(PAIRS, { identical: 1, 'empty-chosen': 0 });
+  return part.shards;
+}
+
+async function refused(failing: Promise<unknown>): Promise<InputError> {
+  const error = await failing.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  const [problem] = error instanceof InputErrors ? error.problems : [error];
+  expect(problem).toBeInstanceOf(InputError);
+  return problem as InputError;
+}
+
+describe('workers', () => {
+  it('in any order make the cache of a single pass, byte for byte', async () => {
+    const directory = await freshFolder();
+    expect([await work(directory, 2), await work(directory, 0), await work(directory, 1)]).toEqual([1, 2, 2]);
+    const { manifest, alreadyComplete } = await mergeCache(directory);
+    expect([manifest.rows, alreadyComplete]).toEqual([PAIRS, false]);
+    expect(await filesIn(directory)).toEqual(single);
+    expect((await mergeCache(directory)).alreadyComplete).toBe(true);
+    expect(await filesIn(directory)).toEqual(single);
+    // A worker that comes late has nothing to do.
+    const late = await WorkerPart.open(directory, inputs, { index: 0, count: COUNT });
+    expect(late.complete!.digest).toBe(manifest.digest);
+  });
+
+  it('at one time, two with the same index among them, do each other no harm', async () => {
+    const directory = await freshFolder();
+    await Promise.all([work(directory, 1), work(directory, 0), work(directory, 0), work(directory, 2)]);
+    await mergeCache(directory);
+    expect(await filesIn(directory)).toEqual(single);
+  });
+
+  it('go on where they were stopped, and make a damaged shard again', async () => {
+    const directory = await freshFolder();
+    expect(await work(directory, 0, 1)).toBe(1);
+    expect(await work(directory, 0)).toBe(1);
+    await truncate(join(directory, 'shards/shard-00000.arrow'), 100);
+    expect(await work(directory, 0)).toBe(1);
+    expect(await work(directory, 0)).toBe(0);
+  });
+
+  it('of other inputs, of another number, or beside a single pass are refused', async () => {
+    const directory = await freshFolder();
+    await work(directory, 0);
+    const before = await filesIn(directory);
+    const others = sampleInputs({
+      limits: { maxLength: 65, maxPromptLength: null, truncation: 'keep_start' },
+    });
+    const open = (made = inputs, count = COUNT) => WorkerPart.open(directory, made, { index: 1, count });
+    expect((await refused(open(others))).message).toContain('length limits');
+    const count = await refused(open(inputs, 4));
+    expect([count.code, count.details.found, count.details.expected]).toEqual([
+      'cache-workers-differ',
+      '4',
+      '3',
+    ]);
+    expect((await refused(CacheWriter.open(directory, inputs))).code).toBe('cache-of-workers');
+    expect(await filesIn(directory)).toEqual(before);
+    const alone = await freshFolder();
+    const writer = await CacheWriter.open(alone, inputs);
+    await writer.publishShard(shardOf(0));
+    await writer.close();
+    const refusal = await refused(WorkerPart.open(alone, inputs, { index: 0, count: 1 }));
+    expect(refusal.code).toBe('cache-of-one-writer');
+  });
+});
+
+describe('merging', () => {
+  it('names the shards that are missing, and their workers', async () => {
+    const directory = await freshFolder();
+    await work(directory, 1);
+    const { code, details } = await refused(mergeCache(directory));
+    expect([code, details.found]).toEqual(['shards-missing', '3 of 5 missing or damaged: 0, 2, 3']);
+    expect(details.hint).toContain('--shard-index 0, 2 of --shard-count 3');
+    await work(directory, 0);
+    expect((await refused(mergeCache(directory))).details.found).toBe('1 of 5 missing or damaged: 2');
+    expect(await readdir(directory)).not.toContain(MANIFEST_FILE);
+  });
+
+  it('waits for a worker that came to the end, and is only for folders of workers', async () => {
+    const directory = await freshFolder();
+    await work(directory, 1, 1);
+    expect((await refused(mergeCache(directory))).code).toBe('cache-unfinished');
+    expect((await refused(mergeCache(await freshFolder()))).code).toBe('cache-not-of-workers');
+    expect((await refused(mergeCache(join(directory, 'absent')))).code).toBe('cache-not-of-workers');
+  });
+
+  it('takes no shard that was cut, altered, linked or exchanged, and no other ending', async () => {
+    const whole = await freshFolder();
+    for (const index of [0, 1, 2]) await work(whole, index);
+    const spoil: [string, (at: string) => Promise<unknown>][] = [
+      ['cut', (at) => truncate(join(at, 'shards/shard-00001.parquet'), 1000)],
+      ['flipped', (at) => flip(join(at, 'shards/shard-00003.arrow'))],
+      [
+        'exchanged',
+        (at) => copyFile(join(at, 'shards/shard-00002.arrow'), join(at, 'shards/shard-00001.arrow')),
+      ],
+      ['sidecar', (at) => flip(join(at, 'shards/shard-00004.json'))],
+      [
+        'sidecar of another',
+        (at) => copyFile(join(at, 'shards/shard-00002.json'), join(at, 'shards/shard-00001.json')),
+      ],
+      [
+        'fewer pairs',
+        (at) => writeFile(join(at, 'ending.json'), '{"dropped":{"identical":1},"pairs":180}\n'),
+      ],
+      [
+        'more pairs',
+        (at) => writeFile(join(at, 'ending.json'), `{"dropped":{"identical":1},"pairs":${PAIRS + 40}}\n`),
+      ],
+      ['no ending', (at) => writeFile(join(at, 'ending.json'), '{"pairs":')],
+      ['other drops', (at) => writeFile(join(at, DROPPED_FILE), DROPPED + DROPPED)],
+      ['inputs', (at) => writeFile(join(at, 'inputs.json'), '{"rowsPerShard":1}')],
+      ['workers', (at) => writeFile(join(at, 'workers.json'), '{"count":0}')],
+      ['linked', (at) => linked(join(at, 'shards/shard-00000.arrow'))],
+    ];
+    for (const [name, change] of spoil) {
+      const directory = join(await freshFolder(), 'copy');
+      await cp(whole, directory, { recursive: true });
+      await change(directory);
+      const { code } = await refused(mergeCache(directory));
+      expect(['shards-missing', 'cache-damaged'], name).toContain(code);
+      expect(await readdir(directory)).not.toContain(MANIFEST_FILE);
+    }
+    // Negative control: unspoilt it is closed.
+    await mergeCache(whole);
+    const reader = await CacheReader.open(whole, { verify: 'all' });
+    expect(reader.rowCount).toBe(PAIRS);
+    await reader.close();
+  });
+
+  it('leaves nothing of workers that were killed while they wrote', async () => {
+    const directory = await freshFolder();
+    for (const index of [0, 1, 2]) await work(directory, index);
+    for (const name of [
+      '.inputs.json.9-aa.tmp',
+      'shards/.shard-00001.parquet.9-aa.tmp',
+      '.dropped.jsonl.9-aa.tmp',
+    ]) {
+      await writeFile(join(directory, name), 'half');
+    }
+    await mergeCache(directory);
+    expect(await filesIn(directory)).toEqual(single);
+  });
+});
+
+async function flip(file: string): Promise<void> {
+  const bytes = await readFile(file);
+  bytes[bytes.length >> 1]! ^= 1;
+  await writeFile(file, bytes);
+}
+
+async function linked(file: string): Promise<void> {
+  const elsewhere = join(await freshFolder(), 'elsewhere');
+  await copyFile(file, elsewhere);
+  await rm(file);
+  await symlink(elsewhere, file);
+}

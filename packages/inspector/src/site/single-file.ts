@@ -1,0 +1,76 @@
+/** A site as one HTML file: page, styles and data in it, nothing fetched. */
+import { createHash } from 'node:crypto';
+import { InputError, publishBytes } from '@selective-dpo/foundation';
+import { contentOf, type SiteFiles } from './site-files.js';
+import { PAGE_FILE } from './web-page.js';
+
+/** Browsers hold the whole of it. */
+const MAX_BYTES = 256 << 20;
+
+/**
+ * Writes a small site into one file. Its security policy allows the page's own script and styles by their digests, and no address.
+ * @returns bytes written.
+ * @throws InputError `site-too-large`; those of the file system.
+ */
+export async function writeSingleFile(site: SiteFiles, page: SiteFiles, path: string): Promise<number> {
+  const html = textOf(await contentOf(page.get(PAGE_FILE)!));
+  const data = await embedded(site);
+  const text = await inlined(html, page, data);
+  const bytes = Buffer.from(text);
+  if (bytes.length > MAX_BYTES) {
+    throw new InputError('site-too-large', 'the sample is too large for one file', {
+      file: path,
+      found: `${bytes.length} bytes`,
+      expected: `at most ${MAX_BYTES}`,
+      hint: 'give a smaller --sample, or --export a folder',
+    });
+  }
+  await publishBytes(path, bytes);
+  return bytes.length;
+}
+
+/** All files as base64 by their path: letters that end no element. */
+async function embedded(site: SiteFiles): Promise<string> {
+  const files: Record<string, string> = {};
+  for (const [path, file] of site) files[path] = Buffer.from(await contentOf(file)).toString('base64');
+  return JSON.stringify(files).replaceAll('<', '\\u003c');
+}
+
+const SCRIPT = /<script type="module"[^>]* src="\.\/([^"]+)"><\/script>/;
+const STYLES = /<link rel="stylesheet"[^>]* href="\.\/([^"]+)">/;
+const ICON = /<link rel="icon" href="\.\/([^"]+)"[^>]*>/;
+
+async function inlined(html: string, page: SiteFiles, data: string): Promise<string> {
+  const read = async (pattern: RegExp): Promise<string> => {
+    const name = pattern.exec(html)?.[1];
+    const file = name === undefined ? undefined : page.get(name);
+    if (file === undefined) throw new Error(`the page has no ${pattern.source}`);
+    return textOf(await contentOf(file));
+  };
+  // Neither may end its element; both spellings are the same to JavaScript and to CSS.
+  const script = (await read(SCRIPT)).replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
+  const styles = (await read(STYLES)).replaceAll('</style', '<\\/style');
+  const icon = `data:image/svg+xml;base64,${Buffer.from(await read(ICON)).toString('base64')}`;
+  const policy =
+    `default-src 'none'; script-src '${digest(script)}'; style-src '${digest(styles)}'; img-src data:; ` +
+    `base-uri 'none'; form-action 'none'`;
+  // Functions: `$&` in what is put in stands for itself.
+  return html
+    .replace('<head>', () => `<head>\n    <meta http-equiv="Content-Security-Policy" content="${policy}" />`)
+    .replace(ICON, () => `<link rel="icon" href="${icon}" type="image/svg+xml" />`)
+    .replace(STYLES, () => `<style>${styles}</style>`)
+    .replace(SCRIPT, () => '')
+    .replace(
+      '</body>',
+      () =>
+        `  <script type="application/json" id="site-files">${data}</script>\n    <script type="module">${script}</script>\n  </body>`,
+    );
+}
+
+function digest(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vite';
+
+/** The page: one script, one style sheet, one worker, all by relative addresses, so that it works in any folder of a host. */
+export default defineConfig({
+  root: 'web',
+  base: './',
+  resolve: { conditions: ['@selective-dpo/source', 'browser', 'module', 'import', 'default'] },
+  build: {
+    outDir: '../dist/web',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: false,
+    reportCompressedSize: false,
+  },
+  worker: { format: 'es' },
+});
