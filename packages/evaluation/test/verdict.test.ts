@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fillTemplate, namesIn } from '../src/judge/prompt-template.js';
-import { retryAfter, retryDelay } from '../src/judge/retry-delay.js';
+import { retryAfter, retryDelay } from '@selective-dpo/foundation';
 import { VERDICTS, pointsOfA, ratingOf, verdictOf } from '../src/judge/verdict.js';
 
 describe('verdictOf', () => {

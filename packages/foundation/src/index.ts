@@ -16,3 +16,6 @@ export * from './quantile-sketch.js';
 export * from './host-check.js';
 export * from './user-cache-folder.js';
 export * from './counted.js';
+export * from './http/bounded-body.js';
+export * from './http/http-client.js';
+export * from './http/retry-delay.js';

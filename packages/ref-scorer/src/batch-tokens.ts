@@ -10,7 +10,7 @@ import {
   type MemoryRoom,
   type ModelConfig,
 } from '@selective-dpo/model';
-import type { ScoreOptions } from './score-dataset.js';
+import type { ScoreOptions } from './score-options.js';
 
 export const DEFAULT_BATCH_TOKENS = 4096;
 

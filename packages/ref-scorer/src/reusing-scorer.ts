@@ -3,13 +3,21 @@
  * alone, since batches never cross shards; so where all its pairs are what they were, taking them over gives the bytes of scoring anew.
  */
 import type { TokenizedPair } from '@selective-dpo/foundation';
-import { CacheReader, refuseOtherInputs, type CacheInputs, type CacheRow } from '@selective-dpo/data';
+import {
+  CacheReader,
+  refuseOtherInputs,
+  type CacheInputs,
+  type CacheRow,
+  type Rescored,
+} from '@selective-dpo/data';
 import type { PairLogps, Scorer } from './scorer.js';
 
 export class ReusingScorer implements Scorer {
   /** Pairs that were taken over. */
   reused = 0;
   private readonly starts: number[] = [];
+  /** The earlier shard that the last one was taken from. */
+  private taken: number | undefined;
 
   private constructor(
     private readonly scorer: Scorer,
@@ -57,6 +65,12 @@ export class ReusingScorer implements Scorer {
     }));
   }
 
+  /** What was taken over is not asked for again: the earlier cache says what that gave. */
+  async rescore(pairs: readonly TokenizedPair[], logps: readonly PairLogps[]): Promise<Rescored | undefined> {
+    if (this.taken !== undefined) return this.earlier.manifest.shards[this.taken]!.rescored;
+    return this.scorer.rescore?.(pairs, logps);
+  }
+
   async close(): Promise<void> {
     await this.earlier.close();
   }
@@ -67,6 +81,7 @@ export class ReusingScorer implements Scorer {
 
   /** The rows of an earlier shard of exactly these pairs. */
   private async sameShard(pairs: readonly TokenizedPair[]): Promise<CacheRow[] | undefined> {
+    this.taken = undefined;
     const shard = await this.shardFrom(pairs[0]!.sourceRow);
     if (shard === undefined || this.earlier.manifest.shards[shard]!.rows !== pairs.length) return undefined;
     const rows: CacheRow[] = [];
@@ -75,6 +90,7 @@ export class ReusingScorer implements Scorer {
       if (!isSamePair(row, pair)) return undefined;
       rows.push(row);
     }
+    this.taken = shard;
     return rows;
   }
 

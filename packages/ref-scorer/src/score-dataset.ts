@@ -2,77 +2,33 @@
  * Stage one from top to bottom: read rows, tokenise them once, ask the reference for the log-prob of every response
  * token, publish shards. Stopped at any moment, the next call goes on after the last published shard.
  */
-import { join } from 'node:path';
-import { InputError, sha256OfFile, type ProgressListener } from '@selective-dpo/foundation';
+import { counted, type ProgressListener } from '@selective-dpo/foundation';
 import {
   CACHE_SCHEMA_VERSION,
   CacheWriter,
   WorkerPart,
   beginWorkers,
-  MAX_TOP_LOGPROBS,
   isDroppedRow,
   loadPairTokenizer,
   openPreferenceSource,
+  rescoredOf,
   resolveLimits,
   templateInstantOf,
   type CacheInputs,
   type CacheManifest,
-  type LengthLimits,
   type PairTokenizer,
-  type PreferenceLayout,
   type PreferenceSource,
   type WorkerIndex,
 } from '@selective-dpo/data';
-import {
-  CONFIG_FILE,
-  CausalLM,
-  openEngine,
-  weightsDigest,
-  readModelConfig,
-  type EngineName,
-  type EnginePrecision,
-  type ModelConfig,
-} from '@selective-dpo/model';
-import { batchTokensWithin } from './batch-tokens.js';
-import { LocalScorer } from './local-scorer.js';
+import { interruptedBy } from './interruption.js';
+import { localReference } from './local-reference.js';
+import type { Reference } from './reference.js';
+import type { DatasetOptions, ScoreOptions, ServerScoreOptions } from './score-options.js';
 import { ReusingScorer } from './reusing-scorer.js';
 import type { Scorer } from './scorer.js';
 import { ScoringPass, type ShardTaker, type SourceEnding } from './scoring-pass.js';
+import { servedReference } from './server/served-reference.js';
 import { TOOL_VERSION } from './tool-version.js';
-
-export interface ScoreOptions {
-  /** Hugging Face directory of the reference. */
-  modelDirectory: string;
-  /** Preference file. */
-  dataFile: string;
-  /** Folder of the cache. */
-  outDirectory: string;
-  /** Directory with the policy's tokenizer and chat template; the reference's own by default. */
-  tokenizerDirectory?: string | undefined;
-  /** Text of a Jinja chat template in place of the tokenizer's own. */
-  chatTemplate?: string | undefined;
-  layout?: 'auto' | PreferenceLayout | undefined;
-  /** First rows of the file only. */
-  limit?: number | undefined;
-  limits?: LengthLimits | undefined;
-  engine?: 'auto' | EngineName | undefined;
-  precision?: EnginePrecision | undefined;
-  /** Tokens computed at one time. */
-  batchTokens?: number | undefined;
-  /** Bytes the process may take: `batchTokens` is halved until a batch fits. */
-  memoryLimit?: number | undefined;
-  /** Likeliest tokens to keep in the place of each response token, for distillation. */
-  topLogprobs?: number | undefined;
-  /** Pairs in a shard: what a stopped pass loses at most. */
-  rowsPerShard?: number | undefined;
-  /** Scores the shards of one of several workers alone; `sdpo cache merge` then closes the cache. */
-  worker?: WorkerIndex | undefined;
-  /** A finished cache of an earlier state of the dataset: shards whose pairs are all the same are taken from it. */
-  reuseDirectory?: string | undefined;
-  listener?: ProgressListener | undefined;
-  /** Stops after the batch in progress. */
-  signal?: AbortSignal | undefined;
-}
 
 export interface ScoreResult {
   directory: string;
@@ -90,39 +46,35 @@ export interface ScoreResult {
 export const DEFAULT_ROWS_PER_SHARD = 512;
 
 /**
- * Scores a preference dataset into a cache.
+ * Scores a preference dataset into a cache, by a model on this machine or by a server.
  * @throws InputError, InputErrors for bad input; Interrupted when `signal` stopped it.
  */
-export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> {
+export async function scoreDataset(options: ScoreOptions | ServerScoreOptions): Promise<ScoreResult> {
   const { rowsPerShard = DEFAULT_ROWS_PER_SHARD, outDirectory } = options;
   const source = await openPreferenceSource(options.dataFile, {
     layout: options.layout,
     limit: options.limit,
   });
-  const tokenizer = await loadPairTokenizer(options.tokenizerDirectory ?? options.modelDirectory, {
+  const directory = options.tokenizerDirectory ?? (options as ScoreOptions).modelDirectory;
+  const tokenizer = await loadPairTokenizer(directory, {
     chatTemplate: options.chatTemplate,
     now: () => templateInstant(options),
   });
-  const config = await readModelConfig(options.modelDirectory);
-  refuseTooMany(options.topLogprobs, config);
-  await tellNotices(options, source, tokenizer);
-  const engine = await openEngine(options.engine ?? 'auto', { precision: options.precision ?? 'fp32' });
-  const batchTokens = batchTokensWithin(options, config, engine);
-  const identity = LocalScorer.identityOf(engine, batchTokens);
-  const inputs = await cacheInputs(options, source, tokenizer, identity, rowsPerShard);
-  const writer = await openShards(outDirectory, inputs, options.worker);
+  const notices = () => tellNotices(options, source, tokenizer);
+  const reference = await interruptedBy(options.signal, () =>
+    'server' in options
+      ? servedReference(options, source, tokenizer, notices)
+      : localReference(options, notices),
+  );
+  const inputs = await cacheInputs(options, source, tokenizer, reference, rowsPerShard);
+  const writer = await openShards(options, inputs);
   try {
     if (writer.complete !== undefined) return resultOf(outDirectory, writer.complete, true);
-    const scorer = new LocalScorer(
-      await CausalLM.load(options.modelDirectory),
-      engine,
-      batchTokens,
-      options.topLogprobs,
-    );
+    const scorer = await interruptedBy(options.signal, () => reference.openScorer());
     try {
       const reusing = await reusingScorer(scorer, options, inputs);
       const from = reusing ?? scorer;
-      const pass = new ScoringPass(options, source, tokenizer, from, writer.taker, rowsPerShard, config);
+      const pass = new ScoringPass(options, source, tokenizer, from, writer.taker, rowsPerShard, reference);
       try {
         const result = await writer.finish(await pass.run());
         return reusing === undefined ? result : { ...result, reusedPairs: reusing.reused };
@@ -138,7 +90,7 @@ export async function scoreDataset(options: ScoreOptions): Promise<ScoreResult> 
 }
 
 /** The clock of a chat template that reads one: that of the cache which is gone on with or taken from, or now; one for all workers. */
-async function templateInstant({ outDirectory, reuseDirectory, worker }: ScoreOptions): Promise<Date> {
+async function templateInstant({ outDirectory, reuseDirectory, worker }: DatasetOptions): Promise<Date> {
   const begun = await templateInstantOf(outDirectory);
   if (begun !== undefined) return begun;
   const earlier = reuseDirectory === undefined ? undefined : await templateInstantOf(reuseDirectory);
@@ -148,21 +100,10 @@ async function templateInstant({ outDirectory, reuseDirectory, worker }: ScoreOp
 
 async function reusingScorer(
   scorer: Scorer,
-  { reuseDirectory }: ScoreOptions,
+  { reuseDirectory }: DatasetOptions,
   inputs: CacheInputs,
 ): Promise<ReusingScorer | undefined> {
   return reuseDirectory === undefined ? undefined : ReusingScorer.open(scorer, reuseDirectory, inputs);
-}
-
-/** @throws InputError `option-value`. */
-function refuseTooMany(topLogprobs: number | undefined, { vocabSize }: ModelConfig): void {
-  const most = Math.min(MAX_TOP_LOGPROBS, vocabSize);
-  if (topLogprobs === undefined || topLogprobs <= most) return;
-  throw new InputError('option-value', 'more likely tokens are asked for than a cache keeps', {
-    field: '--top-logprobs',
-    found: String(topLogprobs),
-    expected: `at most ${most}${most === vocabSize ? ', the reference’s vocabulary' : ''}`,
-  });
 }
 
 /** What a pass fills: a whole cache, or one worker's part of it. */
@@ -174,9 +115,8 @@ interface OpenedShards {
 }
 
 async function openShards(
-  directory: string,
+  { outDirectory: directory, worker, listener }: DatasetOptions,
   inputs: CacheInputs,
-  worker: WorkerIndex | undefined,
 ): Promise<OpenedShards> {
   if (worker !== undefined) return openPart(directory, inputs, worker);
   const writer = await CacheWriter.open(directory, inputs);
@@ -185,11 +125,27 @@ async function openShards(
     taker: {
       resumeFrom: writer.resumeFrom,
       wants: () => Promise.resolve(true),
-      publishShard: (_, rows) => writer.publishShard(rows),
+      publishShard: (_, rows, rescored) => writer.publishShard(rows, rescored),
     },
-    finish: async ({ dropped }) => resultOf(directory, await writer.finish(dropped), false),
+    finish: async ({ dropped }) => {
+      const manifest = await writer.finish(dropped);
+      tellOfRescored(manifest, listener);
+      return resultOf(directory, manifest, false);
+    },
     close: () => writer.close(),
   };
+}
+
+function tellOfRescored(manifest: CacheManifest, listener: ProgressListener | undefined): void {
+  const rescored = rescoredOf(manifest);
+  if (rescored === undefined) return;
+  const { pairs, greatestDifference } = rescored;
+  listener?.({
+    type: 'notice',
+    code: 'rescored',
+    message: `${counted(pairs, 'pair')} scored twice: log-probs at most ${greatestDifference} nats apart`,
+    figures: { pairs, greatestDifference },
+  });
 }
 
 async function openPart(directory: string, inputs: CacheInputs, worker: WorkerIndex): Promise<OpenedShards> {
@@ -199,7 +155,7 @@ async function openPart(directory: string, inputs: CacheInputs, worker: WorkerIn
     taker: {
       resumeFrom: { shards: 0, rows: 0 },
       wants: (index) => part.wants(index),
-      publishShard: (index, rows) => part.publishShard(index, rows),
+      publishShard: (index, rows, rescored) => part.publishShard(index, rows, rescored),
     },
     finish: async ({ pairs, dropped }) => {
       await part.finish(pairs, dropped);
@@ -216,7 +172,7 @@ function resultOf(directory: string, manifest: CacheManifest, alreadyComplete: b
 }
 
 async function tellNotices(
-  options: ScoreOptions,
+  options: DatasetOptions,
   source: PreferenceSource,
   tokenizer: PairTokenizer,
 ): Promise<void> {
@@ -236,10 +192,10 @@ async function beginsWithConversation(source: PreferenceSource): Promise<boolean
 
 /** Everything that determines the cache's values. */
 async function cacheInputs(
-  options: ScoreOptions,
+  options: DatasetOptions,
   source: PreferenceSource,
   tokenizer: PairTokenizer,
-  scorer: Record<string, string | number>,
+  reference: Reference,
   rowsPerShard: number,
 ): Promise<CacheInputs> {
   const { maxLength, maxPromptLength, truncation } = resolveLimits(options.limits ?? {});
@@ -259,11 +215,8 @@ async function cacheInputs(
       maxPromptLength: Number.isFinite(maxPromptLength) ? maxPromptLength : null,
       truncation,
     },
-    model: {
-      weightsSha256: await weightsDigest(options.modelDirectory),
-      configSha256: await sha256OfFile(join(options.modelDirectory, CONFIG_FILE)),
-    },
-    scorer,
+    model: reference.model,
+    scorer: reference.identity,
     rowsPerShard,
     ...(options.topLogprobs === undefined ? {} : { topLogprobs: options.topLogprobs }),
   };

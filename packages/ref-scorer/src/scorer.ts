@@ -1,5 +1,5 @@
-/** One interface for whatever computes a reference's log-probs: a local model here, servers later. */
-import type { ReferenceTop } from '@selective-dpo/data';
+/** One interface for whatever computes a reference's log-probs: a model on this machine or a server. */
+import type { ReferenceTop, Rescored } from '@selective-dpo/data';
 import type { TokenizedPair } from '@selective-dpo/foundation';
 
 /** Log-probs of one pair's response tokens under the reference, in nats: [C] and [R]. */
@@ -21,5 +21,10 @@ export interface Scorer {
     pairs: readonly TokenizedPair[],
     onScored: (pairs: number, tokens: number) => void,
   ): Promise<PairLogps[]>;
+  /**
+   * Scores some of a shard's pairs again where two answers may differ. Which ones depends on the pairs alone.
+   * @throws InputError `reference-not-stable`.
+   */
+  rescore?(pairs: readonly TokenizedPair[], logps: readonly PairLogps[]): Promise<Rescored | undefined>;
   dispose(): void;
 }

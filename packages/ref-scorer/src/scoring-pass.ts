@@ -1,13 +1,7 @@
 /** The pass itself: pairs are gathered into shards, scored and published; dropped rows are counted and listed. */
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import {
-  Interrupted,
-  ProgressMeter,
-  InputError,
-  counted,
-  type TokenizedPair,
-} from '@selective-dpo/foundation';
+import { ProgressMeter, InputError, counted, type TokenizedPair } from '@selective-dpo/foundation';
 import {
   DROPPED_FILE,
   DropLedger,
@@ -17,9 +11,11 @@ import {
   type CacheRow,
   type PairTokenizer,
   type PreferenceSource,
+  type Rescored,
 } from '@selective-dpo/data';
-import type { ModelConfig } from '@selective-dpo/model';
-import type { ScoreOptions } from './score-dataset.js';
+import { interruptedBy, stopIfAsked } from './interruption.js';
+import type { Reference } from './reference.js';
+import type { DatasetOptions } from './score-options.js';
 import type { PairLogps, Scorer } from './scorer.js';
 
 /** Longest time between two chances for Ctrl-C. */
@@ -31,7 +27,7 @@ export interface ShardTaker {
   readonly resumeFrom: { shards: number; rows: number };
   /** Whether shard `index` is to be scored. They are asked for in order. */
   wants(index: number): Promise<boolean>;
-  publishShard(index: number, rows: readonly CacheRow[]): Promise<void>;
+  publishShard(index: number, rows: readonly CacheRow[], rescored?: Rescored): Promise<void>;
 }
 
 /** What the dataset came to. */
@@ -52,13 +48,13 @@ export class ScoringPass {
   private toldOfContext = false;
 
   constructor(
-    private readonly options: ScoreOptions,
+    private readonly options: DatasetOptions,
     private readonly source: PreferenceSource,
     private readonly tokenizer: PairTokenizer,
     private readonly scorer: Scorer,
     private readonly shards: ShardTaker,
     private readonly rowsPerShard: number,
-    private readonly reference: Pick<ModelConfig, 'vocabSize' | 'maxPositionEmbeddings'>,
+    private readonly reference: Pick<Reference, 'name' | 'vocabSize' | 'maxPositionEmbeddings'>,
   ) {}
 
   /**
@@ -133,12 +129,16 @@ export class ScoringPass {
 
   private async publishShard(): Promise<void> {
     const pairs = this.shard;
-    const logps = await this.scorer.score(pairs, (scored, tokens) => {
-      this.tokens += tokens;
-      this.emit(scored);
-      this.stopIfAsked();
-    });
+    const { signal } = this.options;
+    const logps = await interruptedBy(signal, () =>
+      this.scorer.score(pairs, (scored, tokens) => {
+        this.tokens += tokens;
+        this.emit(scored);
+        this.stopIfAsked();
+      }),
+    );
     pairs.forEach((pair, i) => this.refuseNonFinite(pair, logps[i]!));
+    const rescored = await interruptedBy(signal, async () => this.scorer.rescore?.(pairs, logps));
     const rows: CacheRow[] = pairs.map((pair, i) => {
       const { chosen, rejected, top } = logps[i]!;
       return {
@@ -150,7 +150,7 @@ export class ScoringPass {
     });
     // Rows were read before this moment: what is published is of the dataset that the inputs name.
     await this.source.refuseChanged();
-    await this.shards.publishShard(Math.floor((this.pairs - 1) / this.rowsPerShard), rows);
+    await this.shards.publishShard(Math.floor((this.pairs - 1) / this.rowsPerShard), rows, rescored);
     this.shard = [];
     this.stopIfAsked();
   }
@@ -171,11 +171,7 @@ export class ScoringPass {
   }
 
   private stopIfAsked(): void {
-    if (this.options.signal?.aborted !== true) return;
-    throw new Interrupted(
-      'stopped; every published shard is kept',
-      'run the same command again: it goes on after the last published shard',
-    );
+    stopIfAsked(this.options.signal);
   }
 
   /** A damaged reference gives NaN; the cache would be of no use. */
@@ -183,7 +179,7 @@ export class ScoringPass {
     const found = [...chosen, ...rejected].find((logp) => !Number.isFinite(logp));
     if (found === undefined) return;
     throw new InputError('reference-not-finite', 'the reference gives log-probs that are no numbers', {
-      file: this.options.modelDirectory,
+      file: this.reference.name,
       found: `${found} for a token of row ${pair.sourceRow}`,
       expected: 'finite log-probs',
       hint: 'its weights are damaged or overflow: check or download them again',

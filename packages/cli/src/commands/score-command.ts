@@ -3,15 +3,23 @@ import { PREFERENCE_LAYOUTS, type WorkerIndex } from '@selective-dpo/data';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import {
   DEFAULT_BATCH_TOKENS,
+  DEFAULT_CONCURRENCY,
   DEFAULT_ROWS_PER_SHARD,
+  SERVER_KEY_VARIABLE,
+  SERVER_KINDS,
   scoreDataset,
+  type ScoreOptions,
   type ScoreResult,
+  type ServerOptions,
+  type ServerScoreOptions,
 } from '@selective-dpo/ref-scorer';
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
-import { OptionReader } from '../options.js';
+import { OptionReader, collect } from '../options.js';
 import { readTemplate } from './template-file.js';
 
+const MAX_CONCURRENCY = 4096;
+const MAX_PATIENCE_SECONDS = 7 * 86_400;
 /** More have no use: a worker reads the whole dataset to find its shards. */
 const MAX_WORKERS = 10_000;
 
@@ -39,6 +47,11 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     )
     .option('--top-logprobs <n>', 'likeliest tokens kept in the place of each one, for loss=distillation')
     .option('--rows-per-shard <n>', 'pairs in a shard', String(DEFAULT_ROWS_PER_SHARD))
+    .option('--scorer <kind>', `local, ${SERVER_KINDS.join(', ')}: where the reference runs`, 'local')
+    .option('--url <address>', 'of the server that runs the reference; again for its replicas', collect)
+    .option('--served-model <name>', 'which of the server’s models')
+    .option('--concurrency <n>', `requests at one time, a URL, at most (${DEFAULT_CONCURRENCY})`)
+    .option('--patience <seconds>', 'how long all servers may be silent (600)')
     .option(
       '--reuse <cache>',
       'an earlier cache of a dataset that grew: shards of the same pairs are taken from it',
@@ -46,14 +59,16 @@ export function addScoreCommand(program: Command, context: CommandContext): void
     .option('--shard-index <i>', 'with --shard-count: score the shards of worker i alone, from 0 on')
     .option('--shard-count <n>', 'workers that fill this cache; sdpo cache merge closes it')
     .option('--json', 'one JSON object a line')
-    .action((values: Record<string, unknown>) =>
+    .action((values: Record<string, unknown>, command: Command) =>
       context.run(values, async (writer, signal) => {
         const options = new OptionReader(values);
+        const given = (name: string) => command.getOptionValueSource(name) === 'cli';
+        const scorer = options.oneOf('scorer', '--scorer', ['local', ...SERVER_KINDS]) ?? 'local';
+        const reference =
+          scorer === 'local' ? localOptions(options, given) : serverOptions(options, given, scorer);
         const request = {
-          modelDirectory: options.required('model', '--model', 'a model directory'),
           dataFile: options.required('data', '--data', 'a preference file'),
           outDirectory: options.required('out', '--out', 'a folder'),
-          tokenizerDirectory: options.text('tokenizer'),
           layout: options.oneOf('layout', '--layout', ['auto', ...PREFERENCE_LAYOUTS]),
           limit: options.whole('limit', '--limit', 1),
           limits: {
@@ -61,10 +76,6 @@ export function addScoreCommand(program: Command, context: CommandContext): void
             maxPromptLength: options.whole('maxPromptLength', '--max-prompt-length', 1),
             truncation: options.oneOf('truncation', '--truncation', ['keep_start', 'keep_end']),
           },
-          engine: options.oneOf('engine', '--engine', ENGINE_CHOICES),
-          precision: options.oneOf('precision', '--precision', ['fp32', 'bf16-matmul']),
-          batchTokens: options.whole('batchTokens', '--batch-tokens', 1),
-          memoryLimit: options.memoryLimit('memoryLimit', '--memory-limit'),
           topLogprobs: options.whole('topLogprobs', '--top-logprobs', 1),
           rowsPerShard: options.whole('rowsPerShard', '--rows-per-shard', 1),
           worker: workerOf(options),
@@ -73,6 +84,7 @@ export function addScoreCommand(program: Command, context: CommandContext): void
         options.finish();
         const template = options.text('chatTemplate');
         const result = await scoreDataset({
+          ...reference,
           ...request,
           ...(template === undefined ? {} : { chatTemplate: await readTemplate(template) }),
           listener: writer.listen,
@@ -82,10 +94,66 @@ export function addScoreCommand(program: Command, context: CommandContext): void
           ...describe(result),
           result.publishedShards !== undefined
             ? `when all workers have ended: sdpo cache merge ${result.directory}`
-            : `look at it: sdpo inspect ${result.directory} --tokenizer ${request.tokenizerDirectory ?? request.modelDirectory}`,
+            : `look at it: sdpo inspect ${result.directory} --tokenizer ${reference.tokenizerDirectory ?? (reference as ScoreOptions).modelDirectory}`,
         ]);
       }),
     );
+}
+
+/** Options that mean nothing for the other kind of reference, and what to do without them. */
+const OF_SERVERS = ['url', 'servedModel', 'concurrency', 'patience'] as const;
+const OF_THIS_MACHINE = ['model', 'engine', 'precision', 'batchTokens', 'memoryLimit'] as const;
+
+function refuseGiven(
+  options: OptionReader,
+  given: (name: string) => boolean,
+  names: readonly string[],
+  expected: string,
+): void {
+  for (const name of names.filter(given)) {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    options.refuse(flag, 'a value', expected);
+  }
+}
+
+function localOptions(
+  options: OptionReader,
+  given: (name: string) => boolean,
+): Omit<ScoreOptions, 'dataFile' | 'outDirectory'> {
+  refuseGiven(options, given, OF_SERVERS, `none without --scorer ${SERVER_KINDS.join(' or ')}`);
+  return {
+    modelDirectory: options.required('model', '--model', 'a model directory'),
+    tokenizerDirectory: options.text('tokenizer'),
+    engine: options.oneOf('engine', '--engine', ENGINE_CHOICES),
+    precision: options.oneOf('precision', '--precision', ['fp32', 'bf16-matmul']),
+    batchTokens: options.whole('batchTokens', '--batch-tokens', 1),
+    memoryLimit: options.memoryLimit('memoryLimit', '--memory-limit'),
+  };
+}
+
+function serverOptions(
+  options: OptionReader,
+  given: (name: string) => boolean,
+  kind: ServerOptions['kind'],
+): Omit<ServerScoreOptions, 'dataFile' | 'outDirectory'> {
+  const expected = `none with --scorer ${kind}: the server has the model; this machine needs --tokenizer alone`;
+  refuseGiven(options, given, OF_THIS_MACHINE, expected);
+  const patience = options.whole('patience', '--patience', 1, MAX_PATIENCE_SECONDS);
+  return {
+    tokenizerDirectory: options.required(
+      'tokenizer',
+      '--tokenizer',
+      "a directory with the policy's tokenizer",
+    ),
+    server: {
+      kind,
+      urls: options.list('url', '--url', 'an address such as http://localhost:8000'),
+      servedModel: options.text('servedModel'),
+      key: process.env[SERVER_KEY_VARIABLE],
+      concurrency: options.whole('concurrency', '--concurrency', 1, MAX_CONCURRENCY),
+      ...(patience === undefined ? {} : { patienceMs: 1000 * patience }),
+    },
+  };
 }
 
 /** One of several workers, if so asked. */

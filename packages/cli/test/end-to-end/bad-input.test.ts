@@ -246,6 +246,23 @@ describe('bad input ends with one line and exit code 2', () => {
     }
   });
 
+  it('options of another kind of reference, and a server that is not there', async () => {
+    const out = ['--data', DATA, '--out', join(await freshFolder(), 'out')];
+    const url = 'http://127.0.0.1:1';
+    expectRefusal(
+      await sdpo(['score', '--scorer', 'vllm', '--model', POLICY, '--batch-tokens', '8', ...out]),
+      ['--model', '--batch-tokens', '--tokenizer', '--url'],
+      4,
+    );
+    expectRefusal(await sdpo(['score', '--model', POLICY, '--url', url, ...out]), [
+      '--scorer vllm or sglang',
+    ]);
+    expectRefusal(await sdpo(['score', '--scorer', 'sglang', '--url', url, '--tokenizer', POLICY, ...out]), [
+      url,
+      'no server answers',
+    ]);
+  });
+
   it('with --json the problems are objects on standard output', async () => {
     const { stdout, code } = await sdpo([
       'train',

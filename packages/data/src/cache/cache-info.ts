@@ -2,7 +2,7 @@
 import type { CacheInputs } from './cache-inputs.js';
 import { CacheReader } from './cache-reader.js';
 import { sumLogps } from './cache-row.js';
-import { filesOf } from './manifest.js';
+import { filesOf, rescoredOf, type Rescored } from './manifest.js';
 
 export interface CacheInfo {
   rows: number;
@@ -16,6 +16,8 @@ export interface CacheInfo {
   /** Rows left out, by reason. */
   dropped: Record<string, number>;
   inputs: CacheInputs;
+  /** What asking a server twice for some pairs has given. */
+  rescored?: Rescored;
 }
 
 /** Reads the whole cache once, a record batch at a time. @throws InputError as {@link CacheReader.open}. */
@@ -31,6 +33,7 @@ export async function cacheInfo(directory: string): Promise<CacheInfo> {
       if (chosen / row.chosenIds.length > rejected / row.rejectedIds.length) preferred++;
     }
     const { rows, responseTokens, shards, dropped, inputs } = reader.manifest;
+    const rescored = rescoredOf(reader.manifest);
     return {
       rows,
       responseTokens,
@@ -40,6 +43,7 @@ export async function cacheInfo(directory: string): Promise<CacheInfo> {
       refPrefersChosen: preferred / rows,
       dropped,
       inputs,
+      ...(rescored && { rescored }),
     };
   } finally {
     await reader.close();

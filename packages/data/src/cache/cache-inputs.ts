@@ -9,6 +9,9 @@ import { MAX_TOP_LOGPROBS } from './reference-top.js';
 /** Raised with every change of what the files hold. */
 export const CACHE_SCHEMA_VERSION = 1;
 
+/** Names of served models that are taken: of repositories and folders, and nothing that Markdown or a terminal reads. */
+export const SERVED_NAME = /^[\w./:@+ -]{1,512}$/;
+
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const cacheInputsSchema = z.strictObject({
@@ -36,7 +39,11 @@ export const cacheInputsSchema = z.strictObject({
     maxPromptLength: z.int().min(1).nullable(),
     truncation: z.enum(['keep_start', 'keep_end']),
   }),
-  model: z.strictObject({ weightsSha256: digest, configSha256: digest }),
+  /** Digests of a model's files, or the name under which a server offers a model whose files are not seen. */
+  model: z.union([
+    z.strictObject({ weightsSha256: digest, configSha256: digest }),
+    z.strictObject({ servedModel: z.string().regex(SERVED_NAME) }),
+  ]),
   /** Kind, engine, precision, versions, batch size: whatever may change a value's last bits. */
   scorer: z.record(z.string(), z.union([z.string(), z.number()])),
   rowsPerShard: z.int().min(1),
@@ -45,6 +52,13 @@ export const cacheInputsSchema = z.strictObject({
 });
 
 export type CacheInputs = z.infer<typeof cacheInputsSchema>;
+
+/** The reference for people and model cards: the digest of its weights, or its name on a server. */
+export function describeReference(model: CacheInputs['model']): string {
+  return 'servedModel' in model
+    ? `${model.servedModel}, on a server: digest of its weights not known`
+    : model.weightsSha256;
+}
 
 /**
  * The inputs with their keys in one order, so that equal inputs give equal bytes.

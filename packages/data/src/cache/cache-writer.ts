@@ -25,6 +25,7 @@ import {
   readManifest,
   type CacheManifest,
   type CacheShard,
+  type Rescored,
 } from './manifest.js';
 import { publishShardFiles } from './shard-files.js';
 import {
@@ -82,11 +83,12 @@ export class CacheWriter {
   /**
    * Publishes the next shard; one call at a time. Every shard but the last holds `inputs.rowsPerShard` rows, so that a
    * pass cut into several makes the same files.
+   * @param rescored what asking for some of them a second time gave.
    * @throws InputError `cache-row-invalid`, `cache-rows-too-large`, `disk-full`, …; RangeError for another number of rows.
    */
-  async publishShard(rows: readonly CacheRow[]): Promise<void> {
+  async publishShard(rows: readonly CacheRow[], rescored?: Rescored): Promise<void> {
     this.refuseOutOfTurn(rows.length);
-    const shard = await publishShardFiles(this.directory, this.shards.length, rows, this.inputs);
+    const shard = await publishShardFiles(this.directory, this.shards.length, rows, this.inputs, rescored);
     this.shards.push(shard);
   }
 

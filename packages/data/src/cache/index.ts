@@ -1,4 +1,10 @@
-export { CACHE_SCHEMA_VERSION, refuseOtherInputs, type CacheInputs } from './cache-inputs.js';
+export {
+  CACHE_SCHEMA_VERSION,
+  SERVED_NAME,
+  describeReference,
+  refuseOtherInputs,
+  type CacheInputs,
+} from './cache-inputs.js';
 export { checkCacheRow, sumLogps, type CacheRow } from './cache-row.js';
 export { MAX_TOP_LOGPROBS, type ReferenceTop } from './reference-top.js';
 export {
@@ -7,10 +13,12 @@ export {
   checkedPath,
   damagedCache,
   readManifest,
+  rescoredOf,
   verifiedPath,
   type CacheFile,
   type CacheManifest,
   type CacheShard,
+  type Rescored,
 } from './manifest.js';
 export { CacheWriter } from './cache-writer.js';
 export { WorkerPart, beginWorkers, type WorkerIndex } from './worker-part.js';

@@ -38,11 +38,19 @@ const fileSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
+const rescoredSchema = z.strictObject({
+  pairs: z.int().min(1),
+  /** Between the two log-probs of a token, in nats. */
+  greatestDifference: z.number().min(0),
+});
+
 export const shardSchema = z.strictObject({
   rows: z.int().min(1),
   responseTokens: z.int().min(2),
   parquet: fileSchema,
   arrow: fileSchema,
+  /** Pairs that a server was asked for twice; absent where none was. */
+  rescored: rescoredSchema.optional(),
 });
 
 const manifestSchema = z.strictObject({
@@ -61,6 +69,7 @@ const manifestSchema = z.strictObject({
 
 export type CacheManifest = z.infer<typeof manifestSchema>;
 export type CacheShard = z.infer<typeof shardSchema>;
+export type Rescored = z.infer<typeof rescoredSchema>;
 export type CacheFile = z.infer<typeof fileSchema>;
 
 /** Completes a manifest with its digest. */
@@ -168,6 +177,16 @@ function refuseContradictions(manifest: CacheManifest, file: string): void {
       'the manifest as it was written',
     );
   }
+}
+
+/** All that asking a server twice has given; undefined where no pair was. */
+export function rescoredOf({ shards }: Pick<CacheManifest, 'shards'>): Rescored | undefined {
+  const all = shards.flatMap(({ rescored }) => rescored ?? []);
+  if (all.length === 0) return undefined;
+  return {
+    pairs: all.reduce((sum, { pairs }) => sum + pairs, 0),
+    greatestDifference: all.reduce((most, one) => Math.max(most, one.greatestDifference), 0),
+  };
 }
 
 /** All files the manifest names. */

@@ -20,7 +20,7 @@ import { normalInputs, refuseOtherInputs, type CacheInputs } from './cache-input
 import type { CacheRow } from './cache-row.js';
 import { countsOf } from './close-cache.js';
 import { refuseForeignFolder } from './foreign-folder.js';
-import { MANIFEST_FILE, damagedCache, readManifest, type CacheManifest } from './manifest.js';
+import { MANIFEST_FILE, damagedCache, readManifest, type CacheManifest, type Rescored } from './manifest.js';
 import { publishShardFiles } from './shard-files.js';
 import {
   ENDING_FILE,
@@ -98,9 +98,9 @@ export class WorkerPart {
    * processor the last bits may be others, and a shard that counts is left as it is.
    * @throws as {@link publishShardFiles}.
    */
-  async publishShard(index: number, rows: readonly CacheRow[]): Promise<void> {
+  async publishShard(index: number, rows: readonly CacheRow[], rescored?: Rescored): Promise<void> {
     if (!(await this.wants(index))) return;
-    await publishShardFiles(this.directory, index, rows, this.inputs);
+    await publishShardFiles(this.directory, index, rows, this.inputs, rescored);
     this.published++;
   }
 

@@ -3,10 +3,21 @@
  * answer, 408, 425, 429, 5xx, an answer that is not JSON) is asked again. The key is sent to the given address alone: redirects
  * are not followed, and wherever the server repeats the key it is blotted out.
  */
-import { InputError, parseShallowJson } from '@selective-dpo/foundation';
-import { readBounded } from './bounded-body.js';
+import {
+  BodyTooLarge,
+  HttpClient,
+  InputError,
+  TransientFailure,
+  bareAddress,
+  describeStatus,
+  parseShallowJson,
+  pause,
+  retryDelay,
+  sendableKey,
+  transientStatus,
+  type HttpAnswer,
+} from '@selective-dpo/foundation';
 import { JudgeFailure, type Judge, type JudgeRequest } from './judge.js';
-import { pause, retryAfter, retryDelay } from './retry-delay.js';
 
 export interface ChatEndpointOptions {
   /** `http(s)://host[:port]/v1`, or the whole address with `/chat/completions`. */
@@ -27,39 +38,29 @@ export interface ChatEndpointOptions {
 
 /** Longest body of a response. A judge's text has some 10 KB. */
 const MAX_RESPONSE_BYTES = 4 << 20;
-const PASSING = new Set([408, 425, 429]);
 const SHOWN = 200;
-
-/** The call failed, and may succeed when it is made again. */
-class PassingFailure extends Error {
-  constructor(
-    message: string,
-    readonly askedMs?: number,
-  ) {
-    super(message);
-  }
-}
+const KEY_HINT = 'put the right key into the environment variable named by --judge-key-env';
 
 export class ChatEndpoint implements Judge {
   readonly name: string;
   /** Calls that were made again so far. */
   repeated = 0;
   private readonly address: URL;
-  private readonly options: Required<Omit<ChatEndpointOptions, 'key' | 'url'>> & { key: string | undefined };
+  private readonly client: HttpClient;
+  private readonly options: Required<Omit<ChatEndpointOptions, 'key' | 'url'>>;
 
   /** @throws InputError `judge-url`, `judge-key`. */
   constructor({ url, key, ...options }: ChatEndpointOptions) {
     this.address = addressOf(url);
     this.name = options.model;
     const defaults = { temperature: 0, maxTokens: 2048, timeoutMs: 120_000, retries: 6, wait: pause };
-    this.options = { ...defaults, ...options, key: sendableKey(key) };
+    this.options = { ...defaults, ...options };
+    this.client = new HttpClient(sendableKey(key, 'judge-key', KEY_HINT));
   }
 
   /** Whether a key would cross the network unencrypted. */
   get sendsKeyInClear(): boolean {
-    const { protocol, hostname } = this.address;
-    const local = ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
-    return this.options.key !== undefined && protocol === 'http:' && !local;
+    return this.client.sendsKeyInClear(this.address);
   }
 
   async ask({ messages }: JudgeRequest, signal: AbortSignal): Promise<string> {
@@ -68,7 +69,7 @@ export class ChatEndpoint implements Judge {
       try {
         return await this.call(messages, signal);
       } catch (error) {
-        if (!(error instanceof PassingFailure)) throw error;
+        if (!(error instanceof TransientFailure)) throw error;
         if (attempt >= retries) {
           throw new JudgeFailure(`${error.message}; ${attempt + 1} calls`);
         }
@@ -79,41 +80,29 @@ export class ChatEndpoint implements Judge {
   }
 
   private async call(messages: JudgeRequest['messages'], signal: AbortSignal): Promise<string> {
-    const { key, model, temperature, maxTokens, timeoutMs } = this.options;
-    const clock = AbortSignal.timeout(timeoutMs);
-    let status: number;
-    let headers: Headers;
-    let body: string;
+    const { model, temperature, maxTokens, timeoutMs } = this.options;
+    const body = { model, messages, temperature, max_tokens: maxTokens };
+    let answer: HttpAnswer;
     try {
-      const response = await fetch(this.address, {
-        method: 'POST',
-        redirect: 'manual',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json',
-          ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
-        },
-        body: JSON.stringify({ model, messages, temperature, max_tokens: maxTokens }),
-        signal: AbortSignal.any([signal, clock]),
+      answer = await this.client.send(this.address, {
+        ...{ body, timeoutMs, maxBytes: MAX_RESPONSE_BYTES, signal },
       });
-      ({ status, headers } = response);
-      body = this.blotted(await readBounded(response, MAX_RESPONSE_BYTES));
     } catch (error) {
-      if (signal.aborted || error instanceof JudgeFailure) throw error;
-      if (clock.aborted) throw new PassingFailure(`no answer within ${timeoutMs / 1000} s`);
-      throw new PassingFailure(this.blotted(causeOf(error)));
+      throw error instanceof BodyTooLarge ? new JudgeFailure(error.message) : error;
     }
-    if (status === 200) return textOf(body);
-    throw this.failure(status, headers, body);
+    if (answer.status === 200) return textOf(answer.body);
+    throw this.failure(answer);
   }
 
-  private failure(status: number, headers: Headers, body: string): Error {
-    const found = `HTTP ${status}${body === '' ? '' : `: ${body.slice(0, SHOWN)}`}`;
+  private failure(answer: HttpAnswer): Error {
+    const { status } = answer;
+    const found = describeStatus(answer);
     const file = this.address.href;
-    if (status >= 300 && status < 400) {
+    const redirect = this.client.redirectOf(answer);
+    if (redirect !== undefined) {
       return new InputError('judge-redirects', 'the endpoint redirects to another address', {
         file,
-        found: this.blotted(headers.get('location') ?? `HTTP ${status}`),
+        found: redirect,
         hint: 'redirects are not followed; give that address as --judge-url if you trust it',
       });
     }
@@ -121,7 +110,7 @@ export class ChatEndpoint implements Judge {
       return new InputError('judge-key', 'the endpoint does not accept the key', {
         file,
         found,
-        hint: 'put the right key into the environment variable named by --judge-key-env',
+        hint: KEY_HINT,
       });
     }
     if (status === 404 || status === 405) {
@@ -131,63 +120,24 @@ export class ChatEndpoint implements Judge {
         hint: 'check --judge-url (it ends with /v1 mostly) and --judge-model',
       });
     }
-    if (PASSING.has(status) || status >= 500 || status < 200) {
-      return new PassingFailure(found, retryAfter(headers.get('retry-after'), Date.now()));
-    }
-    return new JudgeFailure(found);
+    return transientStatus(answer) ?? new JudgeFailure(found);
   }
-
-  private blotted(text: string): string {
-    const { key } = this.options;
-    return key === undefined ? text : text.replaceAll(key, '[key]');
-  }
-}
-
-/** The key without blanks around it; undefined for none. A header takes visible ASCII characters only. */
-function sendableKey(key: string | undefined): string | undefined {
-  const bare = key?.trim();
-  if (bare === undefined || bare === '') return undefined;
-  if (/^[\x21-\x7e]+$/.test(bare)) return bare;
-  throw new InputError('judge-key', 'the key has characters that cannot be sent', {
-    expected: 'visible ASCII characters',
-    hint: 'put the right key into the environment variable named by --judge-key-env',
-  });
 }
 
 function addressOf(url: string): URL {
-  const refuse = (found: string, expected: string) =>
-    new InputError('judge-url', 'the address of the judge cannot be used', {
-      field: '--judge-url',
-      found,
-      expected,
-    });
-  let address: URL;
-  try {
-    address = new URL(url);
-  } catch {
-    throw refuse('no URL', 'an address such as http://localhost:8000/v1');
-  }
-  if (address.protocol !== 'http:' && address.protocol !== 'https:') {
-    throw refuse(address.protocol, 'http: or https:');
-  }
-  if (address.username !== '' || address.password !== '' || address.search !== '' || address.hash !== '') {
-    throw refuse(
-      'a name, a password or a query in it',
-      'a bare address; a key goes into an environment variable',
-    );
-  }
-  const path = address.pathname.replace(/\/+$/, '');
-  address.pathname = path.endsWith('/chat/completions') ? path : `${path}/chat/completions`;
+  const address = bareAddress(url, { code: 'judge-url', what: 'the judge', field: '--judge-url' });
+  const { pathname } = address;
+  address.pathname = pathname.endsWith('/chat/completions') ? pathname : `${pathname}/chat/completions`;
   return address;
 }
 
-/** @throws PassingFailure for what is no chat completion. */
+/** @throws TransientFailure for what is no chat completion. */
 function textOf(body: string): string {
   let value: unknown;
   try {
     value = parseShallowJson(body);
   } catch {
-    throw new PassingFailure(`an answer that is not JSON: ${body.slice(0, SHOWN)}`);
+    throw new TransientFailure(`an answer that is not JSON: ${body.slice(0, SHOWN)}`, 'answer');
   }
   const choices = (value as { choices?: unknown } | null)?.choices;
   const message = Array.isArray(choices) ? (choices[0] as { message?: unknown } | null)?.message : undefined;
@@ -195,11 +145,8 @@ function textOf(body: string): string {
   if (typeof content === 'string') return content;
   // A judge that only refused or only thought: a text without a verdict.
   if (content === null) return '';
-  throw new PassingFailure(`an answer without choices[0].message.content: ${body.slice(0, SHOWN)}`);
-}
-
-/** `fetch failed` says nothing; what it was caused by does. */
-function causeOf(error: unknown): string {
-  const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } };
-  return cause?.code ?? cause?.message ?? message ?? String(error);
+  throw new TransientFailure(
+    `an answer without choices[0].message.content: ${body.slice(0, SHOWN)}`,
+    'answer',
+  );
 }

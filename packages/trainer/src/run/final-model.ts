@@ -2,7 +2,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, quoteValue, refuseLinkedFolder } from '@selective-dpo/foundation';
-import type { CacheManifest, CacheReader } from '@selective-dpo/data';
+import { describeReference, type CacheManifest, type CacheReader } from '@selective-dpo/data';
 import {
   WEIGHTS_FILE,
   WEIGHTS_INDEX_FILE,
@@ -64,7 +64,7 @@ export async function exportFinal(
       policySha256: policy.weightsSha256,
       cacheManifestSha256: cache.manifest.digest,
       datasetSha256: inputs.dataset.sha256,
-      referenceSha256: inputs.model.weightsSha256,
+      reference: describeReference(inputs.model),
       conversationFormat: conversationFormat(inputs.tokenizer),
       engine: Object.entries(engine.describe())
         .map(([name, value]) => `${name} ${value}`)

@@ -8,7 +8,8 @@ export interface ModelCardFacts {
   policySha256: string;
   cacheManifestSha256: string;
   datasetSha256: string;
-  referenceSha256: string;
+  /** Digest of the reference's weights, or its name on a server. */
+  reference: string;
   /** How conversations became text, where it was not by the tokenizer's own chat template. */
   conversationFormat: string | undefined;
   engine: string;
@@ -38,7 +39,7 @@ export function modelCard(facts: ModelCardFacts): string {
     '| input | SHA-256 |',
     '|---|---|',
     `| policy weights before training | ${facts.policySha256} |`,
-    `| reference weights | ${facts.referenceSha256} |`,
+    `| reference weights | ${facts.reference} |`,
     `| preference dataset | ${facts.datasetSha256} |`,
     `| reference cache manifest | ${facts.cacheManifestSha256} |`,
     '',

@@ -1,8 +1,11 @@
-import { JudgeFailure } from './judge.js';
+/** A server's answer was longer than anything it was asked for. */
+export class BodyTooLarge extends Error {
+  override readonly name = 'BodyTooLarge';
+}
 
 /**
  * The text of a response of at most `maxBytes`, whatever its headers say.
- * @throws JudgeFailure for a longer one, which is not read to its end; what the connection throws.
+ * @throws BodyTooLarge for a longer one, which is not read to its end; what the connection throws.
  */
 export async function readBounded(response: Response, maxBytes: number): Promise<string> {
   if (response.body === null) return '';
@@ -15,7 +18,7 @@ export async function readBounded(response: Response, maxBytes: number): Promise
     bytes += value.length;
     if (bytes > maxBytes) {
       await reader.cancel();
-      throw new JudgeFailure(`an answer of more than ${maxBytes} bytes`);
+      throw new BodyTooLarge(`an answer of more than ${maxBytes} bytes`);
     }
     pieces.push(value);
   }
