@@ -20,6 +20,8 @@ export interface AnswerFileOptions {
   prompts: readonly EncodedPrompt[];
   decoding: DecodingOptions;
   seed: number;
+  /** Where the prompts come from. */
+  promptFile?: string | undefined;
   /** The file: made, or gone on with. */
   outFile: string;
   listener?: ProgressListener | undefined;
@@ -53,7 +55,9 @@ type AnswerRecord = z.infer<typeof recordSchema>;
  */
 export async function writeAnswers(options: AnswerFileOptions): Promise<AnswerFileResult> {
   const { generator, prompts, outFile, seed, signal, listener } = options;
-  const { file, lines } = await AppendedLines.open(outFile, recordSchema);
+  const { file, lines } = await AppendedLines.open(outFile, recordSchema, {
+    ...{ opening: '{"row":', inputs: options.promptFile === undefined ? [] : [options.promptFile] },
+  });
   try {
     const fingerprint = await fingerprintOf(options);
     const done = takeOver(lines, prompts.length, fingerprint, outFile);
@@ -115,18 +119,24 @@ function takeOver(
 ): Set<number> {
   const done = new Set<number>();
   const problems = new FileProblems(file);
+  const others: { line: number; row: number }[] = [];
   for (const { line, value } of lines) {
     if (done.has(value.row)) {
       problems.add(line, 'line-twice', 'a prompt is answered twice', { found: `row ${value.row}` });
     }
-    if (value.row >= rows || value.fingerprint !== fingerprint(value.row)) {
-      problems.add(line, 'answered-otherwise', 'the answer is of another model, prompt or setting', {
-        found: `row ${value.row}`,
-        hint: 'choose another --out, or give the settings it was begun with',
-      });
-    }
+    if (value.row >= rows || value.fingerprint !== fingerprint(value.row))
+      others.push({ line, row: value.row });
     done.add(value.row);
   }
+  problems.addAt(
+    others.map(({ line }) => line),
+    'answered-otherwise',
+    'the answer is of another model, prompt or setting',
+    {
+      found: `row ${others[0]?.row}`,
+      hint: 'choose another --out, or give the settings it was begun with',
+    },
+  );
   problems.refuse();
   return done;
 }

@@ -77,7 +77,7 @@ describe('writeAnswers', () => {
     expect(begun.length).toBeLessThan(bytes.length);
     expect(bytes.startsWith(begun)).toBe(true);
     // A kill in the middle of a line.
-    await writeFile(stopped, begun + '{"row": 3, "te');
+    await writeFile(stopped, begun + '{"row":3,"te');
     const before = begun.trim().split('\n').length;
     expect(await writeAnswers(options(stopped))).toMatchObject({ prompts: 5, answeredBefore: before });
     expect(await readFile(stopped, 'utf8')).toBe(bytes);
@@ -95,8 +95,8 @@ describe('writeAnswers', () => {
       const error = await writeAnswers(options(file, rest)).catch((problem: unknown) => problem);
       return (error as InputErrors).problems.map(({ code }) => code);
     };
-    expect(await codes({ seed: 6 })).toEqual(new Array(5).fill('answered-otherwise'));
-    expect(await codes({ decoding: { maxNewTokens: 21, temperature: 1 } })).toHaveLength(5);
+    expect(await codes({ seed: 6 })).toEqual(['answered-otherwise']);
+    expect(await codes({ decoding: { maxNewTokens: 21, temperature: 1 } })).toEqual(['answered-otherwise']);
     expect(await codes({ prompts: options(file).prompts.slice(0, 4) })).toEqual(['answered-otherwise']);
     await writeFile(file, '{"hello": 1}\n');
     expect(await codes({})).toContain('field-invalid');

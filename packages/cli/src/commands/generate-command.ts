@@ -72,7 +72,10 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
           const outFile = options.text('out');
           if (outFile === undefined) await show(generator, encoded, request, writer, signal);
           else {
-            const files = { modelDirectory: directory, outFile, listener: writer.listen, signal };
+            const files = {
+              ...{ modelDirectory: directory, promptFile: options.text('prompts'), outFile },
+              ...{ listener: writer.listen, signal },
+            };
             const result = await writeAnswers({ generator, prompts: encoded, ...request, ...files });
             const before = result.answeredBefore === 0 ? '' : `, ${result.answeredBefore} of them before`;
             writer.result(result, [

@@ -33,6 +33,19 @@ export class FileProblems {
     } else this.more++;
   }
 
+  /** One problem of many lines: told at the first, with their number. */
+  addAt(
+    lines: readonly number[],
+    code: string,
+    message: string,
+    details: { found: string; hint: string },
+  ): void {
+    const [first, ...others] = lines;
+    if (first === undefined) return;
+    const more = others.length === 0 ? '' : `, and so are ${others.length} of the lines behind it`;
+    this.add(first, code, message, { ...details, found: `${details.found}${more}` });
+  }
+
   /** @throws InputErrors with every problem found. */
   refuse(): void {
     if (this.found.length === 0) return;
@@ -44,15 +57,18 @@ export class FileProblems {
 /**
  * The lines of a file as `schema` reads them.
  * @param problems where what is wrong goes; nothing is thrown for it.
+ * @param length bytes at the beginning of the file that are read; by default all.
  * @throws InputError for what ends the reading: `file-not-found`, `row-too-long`, `not-utf8`, `too-many-lines`, …
  */
 export async function checkedLines<Schema extends z.ZodType>(
   file: string,
   schema: Schema,
   problems: FileProblems,
+  length = Infinity,
 ): Promise<CheckedLine<z.infer<Schema>>[]> {
   const lines: CheckedLine<z.infer<Schema>>[] = [];
-  for await (const text of jsonLines(file, false, MAX_LINE_BYTES)) {
+  if (length === 0) return lines;
+  for await (const text of jsonLines(file, false, MAX_LINE_BYTES, length)) {
     const value = checkedLine(text, schema, problems);
     if (value !== undefined) lines.push({ line: text.line, value: value.data });
     if (lines.length > MAX_LINES) {

@@ -19,9 +19,9 @@ export interface RowText {
 }
 
 /** @throws InputError `gzip-broken`, `not-a-file`, or the file system's. */
-export async function* textPieces(file: string, gzip: boolean): AsyncGenerator<Buffer> {
+export async function* textPieces(file: string, gzip: boolean, length = Infinity): AsyncGenerator<Buffer> {
   const { handle } = await openRegularFile(file);
-  const source = handle.createReadStream({ highWaterMark: PIECE_BYTES });
+  const source = handle.createReadStream({ highWaterMark: PIECE_BYTES, end: length - 1 });
   // The callback keeps a failure from being thrown twice; the loop below sees it as well.
   const stream = gzip ? pipeline(source, createGunzip({ chunkSize: PIECE_BYTES }), () => undefined) : source;
   try {

@@ -14,7 +14,13 @@ import {
 import { AppendedLines, FileProblems, type CheckedLine, type Message } from '@selective-dpo/data';
 import { openTextGenerator, type TextGenerator } from '@selective-dpo/generation';
 import { weightsDigest, type EngineName, type EnginePrecision } from '@selective-dpo/model';
-import { answerLine, answerSchema, type Answer, type GenerationRecord } from '../benchmarks/answers.js';
+import {
+  answerLine,
+  answerOpening,
+  answerSchema,
+  type Answer,
+  type GenerationRecord,
+} from '../benchmarks/answers.js';
 import { readQuestions, type Benchmark, type Question, type QuestionSet } from '../benchmarks/questions.js';
 import { fittingConversation, promptRoom } from './fitting-conversation.js';
 import { benchmarkTemperature } from './temperatures.js';
@@ -77,7 +83,9 @@ interface Group {
 export async function answerQuestions(options: AnswerQuestionsOptions): Promise<AnswerResult> {
   const set = await readQuestions(options.questionFile, options.format);
   const questions = set.questions.slice(0, options.limit);
-  const { file, lines } = await AppendedLines.open(options.outFile, answerSchema(set.layout));
+  const { file, lines } = await AppendedLines.open(options.outFile, answerSchema(set.layout), {
+    ...{ opening: answerOpening(set.layout), inputs: [options.questionFile] },
+  });
   try {
     const session = new AnswerSession(options, { ...set, questions }, file);
     await session.answer(lines);
@@ -164,6 +172,7 @@ class AnswerSession {
    */
   private takeOver(lines: readonly CheckedLine<Answer>[], fingerprint: (question: Question) => string): void {
     const problems = new FileProblems(this.options.outFile);
+    const others: { line: number; found: string }[] = [];
     const questions = new Map(this.set.questions.map((question) => [String(question.id), question]));
     for (const { line, value } of lines) {
       const key = String(value.questionId);
@@ -173,14 +182,20 @@ class AnswerSession {
         problems.add(line, 'line-twice', 'a question is answered twice', { found: key });
       }
       if (value.model !== this.options.modelId || value.generation?.fingerprint !== fingerprint(question)) {
-        problems.add(line, 'answered-otherwise', 'the answer is of another model, question or setting', {
-          found: `question ${key}, model ${value.model}`,
-          hint: 'choose another --out, or give the settings it was begun with',
-        });
+        others.push({ line, found: `question ${key}, model ${value.model}` });
         continue;
       }
       this.records.set(key, value.generation);
     }
+    problems.addAt(
+      others.map(({ line }) => line),
+      'answered-otherwise',
+      'the answer is of another model, question or setting',
+      {
+        found: others[0]?.found ?? '',
+        hint: 'choose another --out, or give the settings it was begun with',
+      },
+    );
     problems.refuse();
   }
 

@@ -56,6 +56,11 @@ export function answerLine(answer: Answer, layout: AnswerLayout, question: Quest
   };
 }
 
+/** What the text of every {@link answerLine} begins with. */
+export function answerOpening(layout: AnswerLayout): string {
+  return layout === 'arena-hard-uid' ? '{"uid":' : '{"question_id":';
+}
+
 const name = z.string().min(1).max(500);
 const text = z.string().max(16 << 20);
 const id = z.union([z.string().min(1).max(200), z.number().int().safe()], 'a text or a whole number');

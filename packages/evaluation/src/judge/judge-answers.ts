@@ -3,7 +3,7 @@ import { InputError, type ProgressListener } from '@selective-dpo/foundation';
 import type { z } from 'zod';
 import { readAnswers, type Answer } from '../benchmarks/answers.js';
 import { readQuestions, type Benchmark, type Question } from '../benchmarks/questions.js';
-import { AppendedLines, FileProblems, type CheckedLine } from '@selective-dpo/data';
+import { AppendedLines, FileProblems, type CheckedLine, type OwnLines } from '@selective-dpo/data';
 import type { Judge } from './judge.js';
 import { judgeTasks, type JudgingTask } from './judging-pass.js';
 import { readMtBenchPrompts } from './mt-bench-prompts.js';
@@ -50,6 +50,7 @@ export async function judgePairs(
   };
   const idField = set.layout === 'arena-hard-uid' ? 'uid' : 'question_id';
   const judgments = await judgedInto(options, pairwiseSchema(idField), {
+    ours: { opening: `{"${idField}":`, inputs: inputsOf(options, options.baselineFile) },
     keyOf: ({ id }) => String(id),
     wanted: new Map(questions.map((question) => [String(question.id), question])),
     isOfThis: (judgment, question) => isOfMatch(judgment, question, match, judge),
@@ -89,6 +90,10 @@ export async function rateAnswers(
   }
   const turns = turnsToJudge(questions, answers, prompts);
   const judgments = await judgedInto(options, turnJudgmentSchema, {
+    ours: {
+      opening: '{"question_id":',
+      inputs: inputsOf(options, options.promptFile, options.referenceFile),
+    },
     keyOf: ({ question_id, turn }) => turnKey(question_id, turn),
     wanted: new Map(turns.map((one) => [turnKey(one.question.id, one.turn), one])),
     isOfThis: (line, one) => isOfTurn(line, one, model, judge),
@@ -123,8 +128,14 @@ async function answersToAll(
   });
 }
 
+/** Files that are read while judgments are written. */
+function inputsOf({ questionFile, answerFile }: JudgingOptions, ...others: (string | undefined)[]): string[] {
+  return [questionFile, answerFile, ...others].filter((file) => file !== undefined);
+}
+
 /** Things to judge, by key. */
 interface Plan<Wanted, Judgment> {
+  ours: OwnLines;
   keyOf(judgment: Judgment): string;
   wanted: ReadonlyMap<string, Wanted>;
   /** Whether a judgment found in the file is one of what would be asked now. */
@@ -138,7 +149,7 @@ async function judgedInto<Wanted, Judgment extends object>(
   schema: z.ZodType<Judgment>,
   plan: Plan<Wanted, Judgment>,
 ): Promise<ReadonlyMap<string, Judgment>> {
-  const { file, lines } = await AppendedLines.open(options.outFile, schema);
+  const { file, lines } = await AppendedLines.open(options.outFile, schema, plan.ours);
   try {
     const judgments = judgedBefore(options.outFile, lines, plan);
     const tasks = [...plan.wanted].flatMap(([key, wanted]) =>
@@ -170,19 +181,24 @@ function judgedBefore<Wanted, Judgment>(
 ): Map<string, Judgment> {
   const problems = new FileProblems(path);
   const judgments = new Map<string, Judgment>();
+  const others: { line: number; key: string }[] = [];
   for (const { line, value } of lines) {
     const key = plan.keyOf(value);
     const wanted = plan.wanted.get(key);
     if (wanted === undefined) continue;
     if (judgments.has(key)) problems.add(line, 'line-twice', 'something is judged twice', { found: key });
-    if (!plan.isOfThis(value, wanted)) {
-      problems.add(line, 'judged-otherwise', 'the judgment is of another judge, model, answer or prompt', {
-        found: `question ${key}`,
-        hint: 'remove that line to have it judged anew, or choose another --out',
-      });
-    }
+    if (!plan.isOfThis(value, wanted)) others.push({ line, key });
     judgments.set(key, value);
   }
+  problems.addAt(
+    others.map(({ line }) => line),
+    'judged-otherwise',
+    'the judgment is of another judge, model, answer or prompt',
+    {
+      found: `question ${others[0]?.key}`,
+      hint: 'remove such a line to have it judged anew, or choose another --out',
+    },
+  );
   problems.refuse();
   return judgments;
 }
