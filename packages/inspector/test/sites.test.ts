@@ -1,6 +1,7 @@
 /** Sites of runs and sweeps, exports and single files. */
 import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CacheReader } from '@selective-dpo/data';
 import { CausalLM, openEngine } from '@selective-dpo/model';
@@ -100,6 +101,20 @@ describe('a run', () => {
     await writeFile(stored, bytes);
     await siteOfRun({ listener });
     expect([...new Set(told)]).toEqual(['step-4']);
+  });
+
+  it('leaves out a checkpoint that goes meanwhile, and says so', async () => {
+    const { folder: other } = await runWith(inputs, { config: { maxSteps: 4, saveEvery: 2, seed: 8 } });
+    const told: string[] = [];
+    const { description } = await openRunSite(other, {
+      ...{ cacheDirectory: inputs.cacheDirectory, sample: 4, engine: 'wasm' },
+      listener: (event) => {
+        if (event.type === 'notice') told.push(event.code);
+        else rmSync(join(other, 'checkpoints', 'step-4'), { recursive: true, force: true });
+      },
+    });
+    expect(told).toEqual(['checkpoint-gone']);
+    expect(description.run!.policies.map(({ name }) => name)).toEqual(['step-2', 'final']);
   });
 
   it('prefers pairs that were held out, and takes all where there are no more', () => {
@@ -286,6 +301,18 @@ describe('a single file', () => {
     expect(html).toContain(String.raw`const t = "<\/script><\!-- $&";`);
     expect(html.match(/<\/script>/g)).toHaveLength(2);
     expect(html).not.toMatch(/(?:src|href)="\.\//);
+    // Over an earlier page, and over nothing else.
+    await writeSingleFile(site.files, await smallPage(), path);
+    const manifest = join(inputs.cacheDirectory, 'manifest.json');
+    const before = await readFile(manifest);
+    const page = await smallPage();
+    expect(codesOf(await refusalOf(() => writeSingleFile(site.files, page, manifest)))).toEqual([
+      'file-in-use',
+    ]);
+    expect(await readFile(manifest)).toEqual(before);
+    expect(
+      codesOf(await refusalOf(() => exportSite(site, page, join(inputs.cacheDirectory, 'site')))),
+    ).toEqual(['folder-in-use']);
     const data = /id="site-files">([^<]*)<\/script>/.exec(html)![1]!;
     expect(Object.keys(JSON.parse(data) as object).sort()).toEqual([...site.files.keys()].sort());
   });

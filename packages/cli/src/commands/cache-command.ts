@@ -2,6 +2,7 @@ import { counted } from '@selective-dpo/foundation';
 import type { Command } from 'commander';
 import { cacheInfo, mergeCache, verifyCache } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
+import { shownText } from '../console/token-lines.js';
 import { formatBytes, twoColumns } from '../console/format.js';
 
 /** `sdpo cache merge`, `sdpo cache verify` and `sdpo cache info`. */
@@ -50,11 +51,14 @@ export function addCacheCommand(program: Command, context: CommandContext): void
             ['response tokens', String(info.responseTokens)],
             ['shards', `${info.shards}, ${formatBytes(info.bytes)}`],
             ['mean reference log-prob', `${info.meanRefLogp.toFixed(4)} nats a token`],
-            ['reference prefers chosen', `${(100 * info.refPrefersChosen).toFixed(1)}% of pairs`],
-            ['dropped', describeDropped(info.dropped)],
+            [
+              'reference prefers chosen',
+              `${(100 * info.refPrefersChosen).toFixed(1)}% of pairs, by the mean a token`,
+            ],
+            ['dropped', shownText(describeDropped(info.dropped))],
           ]),
           'made of:',
-          ...twoColumns(flatten(info.inputs)).map((line) => `  ${line}`),
+          ...twoColumns(flatten(info.inputs)).map((line) => `  ${shownText(line)}`),
         ]);
       }),
     );

@@ -90,7 +90,7 @@ function lines(pair: TokensOfPair, texts: Texts, config: TrainingConfig, writer:
   ]);
   const marks = colour ? 'bold and underlined' : '[in brackets]';
   return [
-    `pair ${index}, ${row.pairId}, row ${row.sourceRow} of the dataset`,
+    `pair ${index}, ${shownText(row.pairId)}, row ${row.sourceRow} of the dataset`,
     '',
     `prompt (${formatCount(row.promptIds.length, 'token')})`,
     ...tokenLines([{ text: textOf(row.promptIds, texts), tint: undefined, kept: false }], false, width),

@@ -40,10 +40,12 @@ export function tokenLines(tokens: readonly TintedToken[], colour: boolean, widt
   return lines;
 }
 
+// eslint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
 /** Control characters as their pictures (U+2400 …), bidirectional controls as nothing, a line break behind its mark. */
 export function shownText(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (control) => {
+  return text.replace(CONTROLS, (control) => {
     const code = control.charCodeAt(0);
     if (control === '\n') return '↵\n';
     if (code < 0x20) return String.fromCharCode(0x2400 + code);

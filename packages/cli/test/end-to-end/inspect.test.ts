@@ -108,7 +108,7 @@ describe('sdpo inspect', () => {
 
   it('writes nothing into the cache', async () => {
     const reader = await CacheReader.open(cache);
-    expect((await stat(inspectionFolder(reader.manifest))).isDirectory()).toBe(true);
+    expect((await stat(inspectionFolder(reader.manifest, true))).isDirectory()).toBe(true);
     await reader.close();
     expect((await readdir(cache)).sort()).toEqual(['dropped.jsonl', 'manifest.json', 'shards']);
   });

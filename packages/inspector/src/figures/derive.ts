@@ -1,7 +1,13 @@
 /** One pass over a cache makes everything that a page needs to know before it looks at single pairs. */
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProgressMeter, publishBytes, publishFile, type ProgressListener } from '@selective-dpo/foundation';
+import {
+  Interrupted,
+  ProgressMeter,
+  publishBytes,
+  publishFile,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import { sumLogps, type CacheReader, type PairTokenizer } from '@selective-dpo/data';
 import type { Overview, Vocabulary } from '../site-contract.js';
 import { DuplicateFinder } from './duplicates.js';
@@ -30,7 +36,7 @@ export interface DeriveOptions {
  * Writes {@link OVERVIEW_FILE}, {@link PAIRS_FILE} and, with a tokenizer, {@link VOCABULARY_FILE} into a folder that is there. The same
  * cache gives the same bytes. Memory: some 500 bytes a pair (see {@link DuplicateFinder} and {@link OverviewGatherer}) and, in Parquet's
  * writer, what 1,024 pairs of the table take.
- * @throws InputError `cache-damaged`, `cache-row-invalid`, and those of the file system; what the signal was aborted with.
+ * @throws InputError `cache-damaged`, `cache-row-invalid`, and those of the file system; Interrupted.
  */
 export async function deriveFigures(
   reader: CacheReader,
@@ -62,7 +68,8 @@ async function tablePass(
   const table = await openPairTable((bytes) => writes.add(bytes));
   let index = 0;
   for await (const row of reader.rows()) {
-    signal?.throwIfAborted();
+    if (signal?.aborted === true)
+      throw new Interrupted('stopped while looking through the cache', 'run the same command again');
     const sums = { chosen: sumLogps(row.chosenRefLogps), rejected: sumLogps(row.rejectedRefLogps) };
     gatherer.add(row, sums.chosen, sums.rejected);
     const repetition = duplicates.add(index, row);

@@ -47,9 +47,13 @@ export interface DerivedDataOptions extends Omit<DeriveOptions, 'tokenizer'> {
   tokenizerDirectory?: string | undefined;
 }
 
-/** Where the derived data of a cache lies, whether or not it is there. */
-export function inspectionFolder(cache: CacheManifest): string {
-  return join(userCacheFolder(), 'inspection', `${cache.digest}-${SITE_VERSION}`);
+/**
+ * Where the derived data of a cache lies, whether or not it is there. With texts it is another folder: a page that is open goes on with what it
+ * began to read.
+ */
+export function inspectionFolder(cache: CacheManifest, withTexts: boolean): string {
+  const name = `${cache.digest}-${SITE_VERSION}${withTexts ? '-texts' : ''}`;
+  return join(userCacheFolder(), 'inspection', name);
 }
 
 /**
@@ -61,7 +65,7 @@ export async function derivedData(
   reader: CacheReader,
   { tokenizerDirectory, ...options }: DerivedDataOptions = {},
 ): Promise<DerivedData> {
-  const folder = inspectionFolder(reader.manifest);
+  const { manifest } = reader;
   const tokenizer =
     tokenizerDirectory === undefined
       ? undefined
@@ -69,7 +73,10 @@ export async function derivedData(
   const vocabulary = tokenizer && sha256(JSON.stringify(vocabularyOf(tokenizer)));
   const fits = (found: DerivedData | undefined): found is DerivedData =>
     found !== undefined && (vocabulary === undefined || found.files[VOCABULARY_FILE] === vocabulary);
-  const present = await soundData(folder, reader.manifest);
+  const withTexts = await soundData(inspectionFolder(manifest, true), manifest);
+  if (fits(withTexts)) return withTexts;
+  const folder = inspectionFolder(manifest, tokenizer !== undefined);
+  const present = await soundData(folder, manifest);
   if (fits(present)) return present;
   const lock = await lockOf(folder);
   try {
@@ -90,7 +97,7 @@ export async function derivedData(
 
 /** The texts of a cache's tokens, where a tokenizer was given once; undefined where none was. */
 export async function rememberedVocabulary(cache: CacheManifest): Promise<Vocabulary | undefined> {
-  const data = await soundData(inspectionFolder(cache), cache);
+  const data = await soundData(inspectionFolder(cache, true), cache);
   if (data?.files[VOCABULARY_FILE] === undefined) return undefined;
   const bytes = await readRegularFile(join(data.folder, VOCABULARY_FILE), MAX_VOCABULARY_BYTES);
   return JSON.parse(bytes.toString('utf8')) as Vocabulary;

@@ -8,6 +8,7 @@ import {
   Interrupted,
   ProgressMeter,
   canonicalJson,
+  isFolder,
   makeFolder,
   parseShallowJson,
   publishBytes,
@@ -97,14 +98,23 @@ export async function storePolicies(
   for (const policy of policies) {
     if (signal?.aborted === true) throw interrupted(stored.length, policies.length);
     const file = join(folder, `${policy.name}.parquet`);
-    const weights = await weightsDigest(policy.directory);
-    const made = sha256(canonicalJson({ weights, cache: cache.manifest.digest, rows: [...rows] }));
-    if (!(await isSound(file, made))) {
-      if (!opened) await openEngine(engine ?? config.engine, { precision: config.precision });
-      opened = true;
-      await makeFolder(folder);
-      const batches = policyBatches(policy, cache, rows, run.identity, signal);
-      await store(file, made, batches, new ProgressMeter(policy.name, 'pairs', rows.length), listener);
+    try {
+      const weights = await weightsDigest(policy.directory);
+      const made = sha256(canonicalJson({ weights, cache: cache.manifest.digest, rows: [...rows] }));
+      if (!(await isSound(file, made))) {
+        if (!opened) await openEngine(engine ?? config.engine, { precision: config.precision });
+        opened = true;
+        await makeFolder(folder);
+        const batches = policyBatches(policy, cache, rows, run.identity, signal);
+        await store(file, made, batches, new ProgressMeter(policy.name, 'pairs', rows.length), listener);
+      }
+    } catch (error) {
+      if (await isFolder(policy.directory)) throw error;
+      listener?.({
+        ...{ type: 'notice', code: 'checkpoint-gone' },
+        message: `${policy.name} is gone: the run has newer checkpoints; it is left out`,
+      });
+      continue;
     }
     stored.push({ ...policy, file, pairs: rows.length });
   }

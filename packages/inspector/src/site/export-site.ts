@@ -52,6 +52,11 @@ async function copyInto(file: SiteFile, place: string): Promise<void> {
 const OWN_NAMES: ReadonlySet<string> = new Set([PAGE_FILE, 'assets', 'data']);
 
 async function refuseOtherContent(target: string, given: string): Promise<void> {
+  for (let at = target; dirname(at) !== at; at = dirname(at)) {
+    for (const name of ['manifest.json', 'run.json']) {
+      if ((await kindOf(join(dirname(at), name))) !== undefined) throw insideOther(given, dirname(at));
+    }
+  }
   if ((await kindOf(target)) === undefined) return;
   const names = (await isFolder(target)) ? await readdir(target) : undefined;
   const isOurs = async () => (await kindOf(join(target, SITE_FILE))) === 'a file';
@@ -59,6 +64,15 @@ async function refuseOtherContent(target: string, given: string): Promise<void> 
   throw new InputError('folder-in-use', 'something else is here already', {
     file: given,
     expected: 'a folder that is not there, empty, or an earlier export',
+    hint: 'choose another --export',
+  });
+}
+
+function insideOther(file: string, folder: string): InputError {
+  return new InputError('folder-in-use', 'the folder lies inside a cache or a run', {
+    file,
+    found: folder,
+    expected: 'a folder outside, since what is not theirs is damage',
     hint: 'choose another --export',
   });
 }

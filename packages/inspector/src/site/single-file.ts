@@ -1,6 +1,6 @@
 /** A site as one HTML file: page, styles and data in it, nothing fetched. */
 import { createHash } from 'node:crypto';
-import { InputError, publishBytes } from '@selective-dpo/foundation';
+import { InputError, kindOf, openRegularFile, publishBytes } from '@selective-dpo/foundation';
 import { contentOf, type SiteFiles } from './site-files.js';
 import { PAGE_FILE } from './web-page.js';
 
@@ -13,6 +13,7 @@ const MAX_BYTES = 256 << 20;
  * @throws InputError `site-too-large`; those of the file system.
  */
 export async function writeSingleFile(site: SiteFiles, page: SiteFiles, path: string): Promise<number> {
+  await refuseOtherFile(path);
   const html = textOf(await contentOf(page.get(PAGE_FILE)!));
   const data = await embedded(site);
   const text = await inlined(html, page, data);
@@ -27,6 +28,27 @@ export async function writeSingleFile(site: SiteFiles, page: SiteFiles, path: st
   }
   await publishBytes(path, bytes);
   return bytes.length;
+}
+
+/** Every page that is written here has it in its head. */
+const MARK = '<meta name="generator" content="sdpo inspect" />';
+const HEAD_BYTES = 4096;
+
+/** @throws InputError `file-in-use` for a file that is there and is no earlier page. */
+async function refuseOtherFile(path: string): Promise<void> {
+  if ((await kindOf(path)) !== 'a file') return;
+  const { handle } = await openRegularFile(path);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    if (buffer.toString('latin1', 0, bytesRead).includes(MARK)) return;
+  } finally {
+    await handle.close();
+  }
+  throw new InputError('file-in-use', 'another file is here already', {
+    file: path,
+    expected: 'a file that is not there, or an earlier page',
+    hint: 'choose another --html',
+  });
 }
 
 /** All files as base64 by their path: letters that end no element. */
@@ -56,7 +78,10 @@ async function inlined(html: string, page: SiteFiles, data: string): Promise<str
     `base-uri 'none'; form-action 'none'`;
   // Functions: `$&` in what is put in stands for itself.
   return html
-    .replace('<head>', () => `<head>\n    <meta http-equiv="Content-Security-Policy" content="${policy}" />`)
+    .replace(
+      '<head>',
+      () => `<head>\n    ${MARK}\n    <meta http-equiv="Content-Security-Policy" content="${policy}" />`,
+    )
     .replace(ICON, () => `<link rel="icon" href="${icon}" type="image/svg+xml" />`)
     .replace(STYLES, () => `<style>${styles}</style>`)
     .replace(SCRIPT, () => '')
