@@ -117,6 +117,11 @@ describe('a run', () => {
     expect(description.run!.policies.map(({ name }) => name)).toEqual(['step-2', 'final']);
   });
 
+  it('is refused a policy that is not there', async () => {
+    const problems = await refusalOf(() => siteOfRun({ policyDirectory: folder('no-policy') }));
+    expect(codesOf(problems)).toEqual(['file-not-found']);
+  });
+
   it('prefers pairs that were held out, and takes all where there are no more', () => {
     expect(sampledRows(5, 9, 1)).toEqual(Uint32Array.of(0, 1, 2, 3, 4));
     expect(sampledRows(100, 10, 3)).toHaveLength(10);
@@ -303,13 +308,22 @@ describe('a single file', () => {
     expect(html).not.toMatch(/(?:src|href)="\.\//);
     // Over an earlier page, and over nothing else.
     await writeSingleFile(site.files, await smallPage(), path);
-    const manifest = join(inputs.cacheDirectory, 'manifest.json');
+    await mkdir(folder('web-project/shards-of-glass'), { recursive: true });
+    await writeFile(folder('web-project/manifest.json'), '{}');
+    await exportSite(site, await smallPage(), folder('web-project/site'));
+    const manifest = join(folder('web-project'), 'manifest.json');
     const before = await readFile(manifest);
     const page = await smallPage();
     expect(codesOf(await refusalOf(() => writeSingleFile(site.files, page, manifest)))).toEqual([
       'file-in-use',
     ]);
     expect(await readFile(manifest)).toEqual(before);
+    for (const name of ['new.html', 'manifest.json', 'shards/new.html']) {
+      const inside = join(inputs.cacheDirectory, name);
+      expect(codesOf(await refusalOf(() => writeSingleFile(site.files, page, inside)))).toEqual([
+        'folder-in-use',
+      ]);
+    }
     expect(
       codesOf(await refusalOf(() => exportSite(site, page, join(inputs.cacheDirectory, 'site')))),
     ).toEqual(['folder-in-use']);

@@ -29,5 +29,5 @@ export { epochOrder, splitRows } from './epoch-order.js';
 export { verifyCache, type CacheVerification } from './verify-cache.js';
 export { cacheInfo, type CacheInfo } from './cache-info.js';
 export { CACHE_COLUMNS, encodeParquetShard } from './parquet-shard.js';
-export { INPUTS_FILE } from './unfinished-cache.js';
+export { INPUTS_FILE, SHARDS_FOLDER } from './unfinished-cache.js';
 export { ParquetTable, type ParquetColumn } from './parquet-table.js';

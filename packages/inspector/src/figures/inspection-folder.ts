@@ -59,7 +59,7 @@ export function inspectionFolder(cache: CacheManifest, withTexts: boolean): stri
 /**
  * The derived data of a cache: what is there, or else made now.
  * @throws InputError `tokenizer-differs`, `inspection-busy` while another process makes it, those of the cache, of the tokenizer and
- *   of the file system; what the signal was aborted with.
+ *   of the file system; Interrupted.
  */
 export async function derivedData(
   reader: CacheReader,

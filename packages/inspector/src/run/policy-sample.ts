@@ -2,7 +2,7 @@
  * Log-probs of a run's policies on a sample of its cache, stored in the run's folder as `inspection/NAME.parquet`. What is there
  * and was made of the same weights, cache and pairs is not computed again.
  */
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   InputError,
   Interrupted,
@@ -22,6 +22,7 @@ import {
 import { ParquetTable, splitRows, type CacheReader, type ParquetColumn } from '@selective-dpo/data';
 import { CausalLM, openEngine, weightsDigest, type EngineName } from '@selective-dpo/model';
 import {
+  CHECKPOINTS_FOLDER,
   evaluatedBatches,
   objectiveOfStep,
   openPolicy,
@@ -109,7 +110,9 @@ export async function storePolicies(
         await store(file, made, batches, new ProgressMeter(policy.name, 'pairs', rows.length), listener);
       }
     } catch (error) {
-      if (await isFolder(policy.directory)) throw error;
+      // The trainer keeps the newest ones alone; what a user named must be there.
+      const mayGo = error instanceof InputError && basename(dirname(policy.directory)) === CHECKPOINTS_FOLDER;
+      if (!mayGo || (await isFolder(policy.directory))) throw error;
       listener?.({
         ...{ type: 'notice', code: 'checkpoint-gone' },
         message: `${policy.name} is gone: the run has newer checkpoints; it is left out`,

@@ -10,6 +10,7 @@ import {
   publishDirectory,
   type ProgressListener,
 } from '@selective-dpo/foundation';
+import { refuseInsideCache } from './outside-caches.js';
 import { contentOf, type SiteFile, type SiteFiles } from './site-files.js';
 import { SITE_FILE, type Site } from './site.js';
 import { PAGE_FILE } from './web-page.js';
@@ -17,7 +18,7 @@ import { PAGE_FILE } from './web-page.js';
 /**
  * Writes the page and all files of a site into a folder, whole or not at all. An earlier export in it is replaced. Files of a cache
  * are checked against its manifest while they are copied.
- * @throws InputError `folder-in-use` for a folder with anything else in it; `cache-damaged`; those of the file system.
+ * @throws InputError `folder-in-use` for a folder with anything else in it, or inside a cache; `cache-damaged`; those of the file system.
  */
 export async function exportSite(
   site: Site,
@@ -52,11 +53,7 @@ async function copyInto(file: SiteFile, place: string): Promise<void> {
 const OWN_NAMES: ReadonlySet<string> = new Set([PAGE_FILE, 'assets', 'data']);
 
 async function refuseOtherContent(target: string, given: string): Promise<void> {
-  for (let at = target; dirname(at) !== at; at = dirname(at)) {
-    for (const name of ['manifest.json', 'run.json']) {
-      if ((await kindOf(join(dirname(at), name))) !== undefined) throw insideOther(given, dirname(at));
-    }
-  }
+  await refuseInsideCache(given);
   if ((await kindOf(target)) === undefined) return;
   const names = (await isFolder(target)) ? await readdir(target) : undefined;
   const isOurs = async () => (await kindOf(join(target, SITE_FILE))) === 'a file';
@@ -64,15 +61,6 @@ async function refuseOtherContent(target: string, given: string): Promise<void> 
   throw new InputError('folder-in-use', 'something else is here already', {
     file: given,
     expected: 'a folder that is not there, empty, or an earlier export',
-    hint: 'choose another --export',
-  });
-}
-
-function insideOther(file: string, folder: string): InputError {
-  return new InputError('folder-in-use', 'the folder lies inside a cache or a run', {
-    file,
-    found: folder,
-    expected: 'a folder outside, since what is not theirs is damage',
     hint: 'choose another --export',
   });
 }

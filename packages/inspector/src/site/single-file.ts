@@ -1,6 +1,7 @@
 /** A site as one HTML file: page, styles and data in it, nothing fetched. */
 import { createHash } from 'node:crypto';
 import { InputError, kindOf, openRegularFile, publishBytes } from '@selective-dpo/foundation';
+import { refuseInsideCache } from './outside-caches.js';
 import { contentOf, type SiteFiles } from './site-files.js';
 import { PAGE_FILE } from './web-page.js';
 
@@ -10,9 +11,10 @@ const MAX_BYTES = 256 << 20;
 /**
  * Writes a small site into one file. Its security policy allows the page's own script and styles by their digests, and no address.
  * @returns bytes written.
- * @throws InputError `site-too-large`; those of the file system.
+ * @throws InputError `file-in-use`, `folder-in-use`, `site-too-large`; those of the file system.
  */
 export async function writeSingleFile(site: SiteFiles, page: SiteFiles, path: string): Promise<number> {
+  await refuseInsideCache(path);
   await refuseOtherFile(path);
   const html = textOf(await contentOf(page.get(PAGE_FILE)!));
   const data = await embedded(site);
