@@ -138,7 +138,12 @@ suite('hostile contents', () => {
         expect(marks, mark).toContain(mark);
       const long = page.locator(`.answer.chosen .token[data-token="${TEXTS.indexOf('x'.repeat(100_000))}"]`);
       expect((await long.innerText()).length).toBeLessThan(200);
+      // What shows up for it moves no token from under the pointer.
+      const place = () => long.evaluate((token) => token.getBoundingClientRect().top + scrollY);
+      const before = await place();
       await long.hover();
+      await page.getByRole('button', { name: 'Show all 100000 characters' }).waitFor();
+      expect(await place()).toBe(before);
       await page.getByRole('button', { name: 'Show all 100000 characters' }).click();
       expect((await page.locator('.whole pre').innerText()).length).toBe(100_000);
       expect(await page.evaluate(() => getComputedStyle(document.querySelector('.token')!).unicodeBidi)).toBe(

@@ -13,9 +13,14 @@ interface TokenFiguresProps {
   token: number;
   texts: TokenTexts;
   kept: Uint8Array | undefined;
+  /**
+   * Room for the way to see a long text, whether or not this token has one: what comes and goes above the tokens would move them from
+   * under the pointer, and back again without end.
+   */
+  roomForWhole: boolean;
 }
 
-export function TokenFigures({ tokens, token, texts, kept }: TokenFiguresProps) {
+export function TokenFigures({ tokens, token, texts, kept, roomForWhole }: TokenFiguresProps) {
   const { ids, ref, policy, scores, side } = tokens;
   const id = ids[token]!;
   const { pieces, whole } = texts.shown(id);
@@ -37,7 +42,9 @@ export function TokenFigures({ tokens, token, texts, kept }: TokenFiguresProps) 
         <Figure name="score" value={scores === undefined ? '–' : shownNumber(scores[token]!)} />
         <Figure name="selection" value={kept === undefined ? '–' : kept[token] === 1 ? 'kept' : 'left out'} />
       </dl>
-      {whole !== undefined && <WholeText key={`${side}${token}`} text={whole} />}
+      {roomForWhole && (
+        <div class="whole">{whole !== undefined && <WholeText key={`${side}${token}`} text={whole} />}</div>
+      )}
     </>
   );
 }
@@ -67,7 +74,7 @@ function logpText(logp: number): string {
 function WholeText({ text }: { text: string }) {
   const [open, setOpen] = useState(false);
   return (
-    <div class="whole">
+    <>
       <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
         {open ? 'Shorten' : `Show all ${text.length} characters`}
       </button>
@@ -76,6 +83,6 @@ function WholeText({ text }: { text: string }) {
           <Pieces pieces={shownPieces(text, MAX_WHOLE).pieces} />
         </pre>
       )}
-    </div>
+    </>
   );
 }

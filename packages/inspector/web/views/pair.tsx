@@ -88,6 +88,10 @@ function PairBody({ pair, texts, logps, policies, policy, onPolicy }: PairBodyPr
   const scale = useMemo(() => scoreScale(...SIDES.flatMap((side) => answers[side].scores ?? [])), [answers]);
   const kept = useMemo(() => reselect(pair, logps, chosen, texts.endsSentence), [pair, logps, chosen, texts]);
   const [{ side, token }, look] = useState<{ side: Side; token: number }>({ side: 'chosen', token: 0 });
+  const roomForWhole = useMemo(
+    () => SIDES.some((one) => answers[one].ids.some((id) => texts.shown(id).whole !== undefined)),
+    [answers, texts],
+  );
   return (
     <>
       <p class="note">
@@ -98,7 +102,7 @@ function PairBody({ pair, texts, logps, policies, policy, onPolicy }: PairBodyPr
         <SelectionControls {...{ policies, policy, onPolicy }} hasPolicy={logps !== undefined} />
         {logps === undefined && <WithoutPolicy sampled={policies.length > 0} selects={kept !== undefined} />}
         <TintLegend tint={tinted} scale={scale} />
-        <TokenFigures tokens={answers[side]} {...{ token, texts }} kept={kept?.[side]} />
+        <TokenFigures tokens={answers[side]} {...{ token, texts, roomForWhole }} kept={kept?.[side]} />
       </div>
       <div class="answers">
         {SIDES.map((one) => (
