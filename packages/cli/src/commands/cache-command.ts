@@ -29,8 +29,8 @@ export function addCacheCommand(program: Command, context: CommandContext): void
     .description('check every byte and value of a cache')
     .option('--json', 'one JSON object a line')
     .action((directory: string, values: Record<string, unknown>) =>
-      context.run(values, async (writer) => {
-        const report = await verifyCache(directory, writer.listen);
+      context.run(values, async (writer, signal) => {
+        const report = await verifyCache(directory, writer.listen, signal);
         writer.result({ directory, ...report }, [
           `${directory} is whole: ${counted(report.rows, 'pair')}, ${counted(report.responseTokens, 'response token')} in ` +
             `${counted(report.shards, 'shard')}, ${formatBytes(report.bytes)}`,
