@@ -72,6 +72,14 @@ export class ArrowShard {
     }
   }
 
+  /**
+   * The same shard, read through another handle, which is taken over: for the file that this one was opened on, when its own handle is
+   * closed.
+   */
+  through(handle: FileHandle): ArrowShard {
+    return new ArrowShard(handle, this.blocks, this.path, this.layout);
+  }
+
   /** How many record batches from number `first` on lie within `bytes` of the file, the shard's last at most; at least 1. */
   batchesWithin(first: number, bytes: number): number {
     const end = this.blocks[first]!.offset + bytes;
