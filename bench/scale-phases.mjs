@@ -65,7 +65,7 @@ export const PHASES = {
   'survey of the reference': (cache) =>
     withReader(cache, async (reader) => {
       const { rowsOfRun } = await loadRows();
-      const { survey } = await rowsOfRun(reader, CONFIG, undefined);
+      const { survey } = await rowsOfRun(reader, CONFIG, { leastRemembered: Infinity });
       return { pairs: survey.pairs, ordered: survey.ordered };
     }),
   'shuffle, every step of an epoch': (_cache, { pairs }) => timed(() => countSteps(pairs)),
@@ -115,7 +115,7 @@ function withReader(cache, work) {
 /** The look through the cache before the first step, then the rows of every step, one step ahead, as train reads them. */
 async function trainingReads(reader) {
   const [{ rowsOfRun }, { TrainingOrder }] = [await loadRows(), await loadOrder()];
-  const { train, eval: held, survey } = await rowsOfRun(reader, CONFIG, undefined);
+  const { train, eval: held, survey } = await rowsOfRun(reader, CONFIG, { leastRemembered: Infinity });
   const order = new TrainingOrder(train, CONFIG);
   const read = (step) => Promise.all(order.rowsOfStep(step).map((index) => reader.row(index)));
   const sum = { pairs: 0, tokens: 0 };
