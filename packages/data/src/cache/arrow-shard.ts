@@ -37,7 +37,8 @@ export class ArrowShard {
 
   private constructor(
     private readonly handle: FileHandle,
-    private readonly blocks: readonly ArrowBlock[],
+    /** Where its record batches are. */
+    readonly blocks: readonly ArrowBlock[],
     private readonly path: string,
     private readonly layout: ShardLayout,
   ) {}
@@ -73,11 +74,16 @@ export class ArrowShard {
   }
 
   /**
-   * The same shard, read through another handle, which is taken over: for the file that this one was opened on, when its own handle is
-   * closed.
+   * Opens the very file again whose `blocks` an earlier shard had: neither its footer nor its columns are looked at.
+   * @param handle is taken over.
    */
-  through(handle: FileHandle): ArrowShard {
-    return new ArrowShard(handle, this.blocks, this.path, this.layout);
+  static again(
+    handle: FileHandle,
+    path: string,
+    layout: ShardLayout,
+    blocks: readonly ArrowBlock[],
+  ): ArrowShard {
+    return new ArrowShard(handle, blocks, path, layout);
   }
 
   /** How many record batches from number `first` on lie within `bytes` of the file, the shard's last at most; at least 1. */

@@ -4,19 +4,20 @@
  */
 import { join } from 'node:path';
 import { openRegularFile, resolveInside } from '@selective-dpo/foundation';
-import { ArrowShard } from './arrow-shard.js';
+import type { ArrowBlock } from './arrow-metadata.js';
+import { ArrowShard, type ShardLayout } from './arrow-shard.js';
 import { MANIFEST_FILE, checkedPath, refuseOtherDigest, type CacheManifest } from './manifest.js';
 
 /** Files that are open at one time; the common limit of a process is 1,024. */
 const SHARDS_OPEN = 256;
 
-/** What a shard's file was when its digest was found right, and the shard, which may be closed. */
+/** What a shard's file was when its digest was found right, and where its record batches are. */
 interface KnownShard {
   identity: string;
-  shard: ArrowShard;
+  blocks: readonly ArrowBlock[];
 }
 
-/** Memory: some 2 bytes a row of the cache (of each shard that was asked for, where its record batches are). */
+/** Memory: some 2 KB a shard of 512 rows that was asked for, or 4 bytes a row, for where its record batches are. */
 export class OpenShards {
   /** In the order in which they were last asked for. */
   private readonly open = new Map<number, Promise<ArrowShard>>();
@@ -63,8 +64,7 @@ export class OpenShards {
   private async openShard(index: number): Promise<ArrowShard> {
     const again = await this.reopened(index);
     if (again !== undefined) return again;
-    const { inputs, recordBatchRows, shards } = this.manifest;
-    const { rows, arrow } = shards[index]!;
+    const { arrow } = this.manifest.shards[index]!;
     const path = await checkedPath(this.directory, arrow);
     const { handle, size, identity } = await openRegularFile(path);
     try {
@@ -73,9 +73,8 @@ export class OpenShards {
       await handle.close().catch(() => undefined);
       throw error;
     }
-    const layout = { rows, recordBatchRows, topLogprobs: inputs.topLogprobs };
-    const shard = await ArrowShard.open(handle, size, path, layout);
-    this.known.set(index, { identity, shard });
+    const shard = await ArrowShard.open(handle, size, path, this.layoutOf(index));
+    this.known.set(index, { identity, blocks: shard.blocks });
     return shard;
   }
 
@@ -86,9 +85,15 @@ export class OpenShards {
     const { name } = this.manifest.shards[index]!.arrow;
     const path = resolveInside(this.directory, name, join(this.directory, MANIFEST_FILE));
     const opened = await openRegularFile(path).catch(() => undefined);
-    if (opened?.identity === known.identity) return known.shard.through(opened.handle);
+    if (opened?.identity === known.identity)
+      return ArrowShard.again(opened.handle, path, this.layoutOf(index), known.blocks);
     this.known.delete(index);
     await opened?.handle.close().catch(() => undefined);
     return undefined;
+  }
+
+  private layoutOf(index: number): ShardLayout {
+    const { inputs, recordBatchRows, shards } = this.manifest;
+    return { rows: shards[index]!.rows, recordBatchRows, topLogprobs: inputs.topLogprobs };
   }
 }
