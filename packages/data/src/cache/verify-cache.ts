@@ -11,7 +11,14 @@ import {
 } from '@selective-dpo/foundation';
 import { ColumnarDecoder } from '../rows/columnar-rows.js';
 import { refuseOtherCounts } from './dropped-file.js';
-import { MANIFEST_FILE, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
+import {
+  MANIFEST_FILE,
+  filesOf,
+  readManifest,
+  verifiedPath,
+  type CacheManifest,
+  type CacheShard,
+} from './manifest.js';
 import { verifyShard } from './verify-shard.js';
 
 export interface CacheVerification {
@@ -21,6 +28,13 @@ export interface CacheVerification {
   bytes: number;
 }
 
+export interface VerifyOptions {
+  listener?: ProgressListener | undefined;
+  signal?: AbortSignal | undefined;
+  /** Every byte, by its digest, but no value: for a cache that was sound where it was written. It takes a tenth of the time. */
+  digestsOnly?: boolean;
+}
+
 /**
  * Verifies a finished cache. Memory: the manifest, and a row group of a shard.
  * @throws InputError `cache-damaged` naming the first file that is not what the manifest says, `cache-stray-file`,
@@ -28,32 +42,44 @@ export interface CacheVerification {
  */
 export async function verifyCache(
   directory: string,
-  listener?: ProgressListener,
-  signal?: AbortSignal,
+  options: VerifyOptions = {},
 ): Promise<CacheVerification> {
   const manifest = await readManifest(directory);
   await refuseStrayFiles(directory, manifest);
   await refuseOtherCounts(await verifiedPath(directory, manifest.droppedFile), manifest.dropped);
-  const meter = new ProgressMeter('verify', 'shards', manifest.shards.length);
   // All digests first: nothing is decoded of a cache that was damaged on its way.
-  for (const { parquet, arrow } of manifest.shards) {
-    stopIfAsked(signal);
+  await eachShard('digests', manifest, options, async ({ parquet, arrow }) => {
     for (const file of [parquet, arrow]) await verifiedPath(directory, file);
-    listener?.(meter.advance(0));
-  }
-  const decoder = new ColumnarDecoder();
-  try {
-    for (const shard of manifest.shards) {
-      stopIfAsked(signal);
-      await verifyShard(directory, shard, manifest, decoder);
-      listener?.(meter.advance(1));
+  });
+  if (options.digestsOnly !== true) {
+    const decoder = new ColumnarDecoder();
+    try {
+      await eachShard('verify', manifest, options, (shard) =>
+        verifyShard(directory, shard, manifest, decoder),
+      );
+    } finally {
+      await decoder.close();
     }
-  } finally {
-    await decoder.close();
   }
   const { rows, responseTokens, shards } = manifest;
   const bytes = filesOf(manifest).reduce((sum, file) => sum + file.bytes, 0);
   return { rows, responseTokens, shards: shards.length, bytes };
+}
+
+/** @throws Interrupted between two shards. */
+async function eachShard(
+  stage: string,
+  { shards }: CacheManifest,
+  { listener, signal }: VerifyOptions,
+  check: (shard: CacheShard) => Promise<void>,
+): Promise<void> {
+  const meter = new ProgressMeter(stage, 'shards', shards.length);
+  for (const shard of shards) {
+    if (signal?.aborted === true)
+      throw new Interrupted('stopped; nothing was changed', 'run the same command again');
+    await check(shard);
+    listener?.(meter.advance(1));
+  }
 }
 
 /** The lock is no part of the cache: a writer that finds it finished holds it for a moment, a killed one leaves it. */
@@ -81,9 +107,4 @@ async function refuseStrayFiles(directory: string, manifest: CacheManifest): Pro
 function foldersOf(name: string): string[] {
   const parts = name.split('/');
   return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('/'));
-}
-
-function stopIfAsked(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true)
-    throw new Interrupted('stopped; nothing was changed', 'run the same command again');
 }
