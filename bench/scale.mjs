@@ -112,7 +112,6 @@ async function writeByWorkers(settings) {
     seconds: (performance.now() - started) / 1000,
     cpu: sum('cpu'),
     pairs: sum('pairs'),
-    shards: sum('shards'),
     peak: Math.max(...parts.map(({ peak }) => peak)),
   };
 }

@@ -78,7 +78,7 @@ export async function writeSyntheticCache(directory, pairs, shape = {}, inputs =
 
 /**
  * Writes what worker `worker.index` of `worker.count` has of a cache of `pairs` rows; parameters as above.
- * @returns seconds, by the clock and of CPU, spent in the writer, and the pairs and shards it has written.
+ * @returns seconds, by the clock and of CPU, spent in the writer, and the pairs of its part, those that were there before among them.
  */
 export async function writeSyntheticPart(directory, pairs, worker, shape = {}, inputs = SYNTHETIC_INPUTS) {
   const watch = new Stopwatch();
@@ -91,5 +91,5 @@ export async function writeSyntheticPart(directory, pairs, worker, shape = {}, i
   }
   await publishBytes(join(directory, DROPPED_FILE), '');
   await watch.time(() => part.finish(pairs, {}));
-  return { seconds: watch.seconds, cpu: watch.cpu, pairs: written, shards: part.shards };
+  return { seconds: watch.seconds, cpu: watch.cpu, pairs: written };
 }
