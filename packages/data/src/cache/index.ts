@@ -13,6 +13,7 @@ export {
   checkedPath,
   damagedCache,
   readManifest,
+  refuseManyShards,
   rescoredOf,
   verifiedPath,
   type CacheFile,
