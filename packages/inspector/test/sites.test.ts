@@ -2,10 +2,12 @@
 import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { Interrupted } from '@selective-dpo/foundation';
 import { CacheReader } from '@selective-dpo/data';
 import { CausalLM, openEngine } from '@selective-dpo/model';
 import * as tf from '@tensorflow/tfjs-core';
+import { parquetReadObjects } from 'hyparquet';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
 import { runWith, writeRunInputs, type RunInputs } from '../../trainer/test/small-run.js';
@@ -29,7 +31,7 @@ import { contentOf, type SiteFiles } from '../src/site/site-files.js';
 import { DirectSiteData } from '../web/data/site-data.js';
 import { policyLogps } from '../web/data/policy-table.js';
 import { EmbeddedFiles } from '../web/files/site-files.js';
-import { testFolder } from './small-cache.js';
+import { pairRows as letterRows, testFolder, writeCache } from './small-cache.js';
 
 const PAIRS = 60;
 const folder = testFolder();
@@ -225,20 +227,49 @@ describe('an export', () => {
     const written = (await readdir(out, { recursive: true, withFileTypes: true })).filter((entry) =>
       entry.isFile(),
     );
-    expect(written).toHaveLength(page.size + site.files.size);
+    expect(written).toHaveLength(page.size + site.files.size + 1);
     for (const [path, file] of site.files) {
       expect(await readFile(join(out, path))).toEqual(Buffer.from(await contentOf(file)));
     }
-    await writeFile(join(out, 'assets', 'old.js'), '');
+    const older = new Map([...page, ['assets/old.js', page.get('assets/a.js')!] as const]);
+    await exportSite(site, older, out);
+    expect(await readdir(join(out, 'assets'))).toContain('old.js');
     await exportSite(site, page, out);
     expect(await readdir(join(out, 'assets'))).not.toContain('old.js');
-    await writeFile(join(out, 'notes.txt'), 'mine');
-    expect(codesOf(await refusalOf(() => exportSite(site, page, out)))).toEqual(['folder-in-use']);
-    expect(await readFile(join(out, 'notes.txt'), 'utf8')).toBe('mine');
-    await mkdir(folder('mine'));
-    await writeFile(folder('mine/thesis.txt'), 'mine');
-    expect(codesOf(await refusalOf(() => exportSite(site, page, folder('mine'))))).toEqual(['folder-in-use']);
-    expect(await readFile(folder('mine/thesis.txt'), 'utf8')).toBe('mine');
+    for (const name of ['notes.txt', 'assets/notes.txt', 'data/cache/notes.txt']) {
+      await writeFile(join(out, name), 'mine');
+      const [problem] = await refusalOf(() => exportSite(site, page, out));
+      expect([problem!.code, problem!.details.found]).toEqual(['folder-in-use', name]);
+      expect(await readFile(join(out, name), 'utf8')).toBe('mine');
+      await rm(join(out, name));
+    }
+  });
+
+  it('takes the place of no folder that only looks like one, and of no link', async () => {
+    const site = await openCacheSite(inputs.cacheDirectory);
+    const page = await smallPage();
+    for (const name of ['thesis.txt', 'data/site.json', 'empty/folder']) {
+      const [mine, file] = [folder(`mine-${name.length}`), join(folder(`mine-${name.length}`), name)];
+      await mkdir(dirname(file), { recursive: true });
+      if (!name.startsWith('empty')) await writeFile(file, 'mine');
+      else await mkdir(file);
+      const before = await readdir(mine, { recursive: true });
+      expect(codesOf(await refusalOf(() => exportSite(site, page, mine)))).toEqual(['folder-in-use']);
+      expect(await readdir(mine, { recursive: true })).toEqual(before);
+    }
+    await mkdir(folder('linked'));
+    await symlink(folder('linked'), folder('link'));
+    expect(codesOf(await refusalOf(() => exportSite(site, page, folder('link'))))).toEqual(['not-a-folder']);
+    expect(await readdir(folder('linked'))).toEqual([]);
+  });
+
+  it('that is stopped leaves nothing', async () => {
+    const site = await openCacheSite(inputs.cacheDirectory);
+    const stop = new AbortController();
+    const listener = () => stop.abort();
+    const written = exportSite(site, await smallPage(), folder('stopped'), { listener, signal: stop.signal });
+    await expect(written).rejects.toBeInstanceOf(Interrupted);
+    expect((await readdir(folder('.'))).filter((name) => name.includes('stopped'))).toEqual([]);
   });
 
   it('copies no damaged shard', async () => {
@@ -259,7 +290,7 @@ describe('an export', () => {
 
 describe('a single file', () => {
   const small = async (): Promise<Site> =>
-    sampleSite(await siteOfRun({ sample: 6 }), inputs.cacheDirectory, 6, 5);
+    sampleSite(await siteOfRun({ sample: 6 }), inputs.cacheDirectory, { sample: 6, seed: 5 });
 
   it('has the sample that its policies were measured on, as the cache has it', async () => {
     const site = await small();
@@ -283,11 +314,60 @@ describe('a single file', () => {
 
   it('of a cache has the pairs that the reference orders most wrongly', async () => {
     const site = await openCacheSite(inputs.cacheDirectory);
-    const { description, files } = await sampleSite(site, inputs.cacheDirectory, 20, 0);
+    const { description, files } = await sampleSite(site, inputs.cacheDirectory, { sample: 20, seed: 0 });
     const { reference } = await jsonOf<Overview>(files, description.cache!.overview);
     const held = description.cache!.shards.map(({ firstRow }) => firstRow);
     expect(held).toHaveLength(20);
     for (const { pairIndex } of reference.mostWrong.slice(0, 4)) expect(held).toContain(pairIndex);
+  });
+
+  it('has the rows of its pairs from every part of the table', async () => {
+    const cache = await writeCache(folder('long-cache'), letterRows(2_500));
+    const site = await openCacheSite(cache);
+    const { description, files } = await sampleSite(site, cache, { sample: 300, seed: 1 });
+    const read = async (from: SiteFiles) => {
+      const bytes = await contentOf(from.get(description.cache!.pairs)!);
+      return parquetReadObjects({ file: Uint8Array.from(bytes).buffer });
+    };
+    const [all, some] = [await read(site.files), await read(files)];
+    const held = description.cache!.shards.map(({ firstRow }) => firstRow);
+    expect(held[0]! < 1024 && held.at(-1)! >= 2048).toBe(true);
+    expect(some).toEqual(held.map((row) => all[row]));
+  });
+
+  it('has of long metrics as many lines as fit, and the last two', async () => {
+    const long = folder('long-run');
+    await cp(run, long, { recursive: true });
+    const metrics = join(long, 'metrics.jsonl');
+    const lines = Array.from({ length: 150_000 }, (_, i) => `{"step":${i},"padding":"${'x'.repeat(80)}"}`);
+    for (const count of [149_990, 149_991, 150_000, 3]) {
+      await writeFile(metrics, `${lines.slice(0, count).join('\n')}\n`);
+      const site = await openRunSite(long, { sample: 1 });
+      const { files } = await sampleSite(site, undefined, { sample: 1, seed: 0 });
+      const text = new TextDecoder().decode(await contentOf(files.get(site.description.run!.metrics)!));
+      const shown = text.trimEnd().split('\n');
+      const steps = shown.map((line) => (JSON.parse(line) as { step: number }).step);
+      expect(steps.slice(-2)).toEqual([count - 2, count - 1]);
+      expect(new Set(steps).size).toBe(steps.length);
+      expect(text.length).toBeLessThan((8 << 20) + 200);
+      if (count === 3) expect(steps).toEqual([0, 1, 2]);
+      else expect(steps.length).toBeGreaterThan(40_000);
+    }
+  });
+
+  it('that is stopped or too large is not there', async () => {
+    const stop = new AbortController();
+    const site = await openCacheSite(inputs.cacheDirectory);
+    const sampled = sampleSite(site, inputs.cacheDirectory, {
+      ...{ sample: 9, seed: 0, signal: stop.signal, listener: () => stop.abort() },
+    });
+    await expect(sampled).rejects.toBeInstanceOf(Interrupted);
+    const large = new Map([['data/large', { make: () => Promise.resolve(new Uint8Array(100 << 20)) }]]);
+    const twice = new Map([...large, ['data/larger', large.get('data/large')!]]);
+    const page = await smallPage();
+    const [problem] = await refusalOf(() => writeSingleFile(twice, page, folder('large.html')));
+    expect(problem!.code).toBe('site-too-large');
+    expect(await readdir(folder('.'))).not.toContain('large.html');
   });
 
   it('allows its own script and styles alone, and nothing in it ends an element early', async () => {

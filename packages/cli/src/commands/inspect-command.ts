@@ -79,18 +79,16 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         const directory = options.text('export');
         const file = options.text('html');
         if (directory !== undefined) {
-          const { files } = await exportSite(site, page, directory, writer.listen);
+          const { files } = await exportSite(site, page, directory, { listener: writer.listen, signal });
           writer.result({ directory, files }, [
             `${directory}: ${formatCount(files, 'file')}; open it through any static host`,
           ]);
         } else if (file !== undefined) {
-          const small = await sampleSite(
-            site,
-            await cacheOf(folder, request.cacheDirectory),
-            request.sample ?? 50,
-            await seedOf(folder),
-          );
-          const bytes = await writeSingleFile(small.files, page, file);
+          const small = await sampleSite(site, await cacheOf(folder, request.cacheDirectory), {
+            ...{ sample: request.sample ?? 50, seed: await seedOf(folder) },
+            ...{ listener: writer.listen, signal },
+          });
+          const bytes = await writeSingleFile(small.files, page, file, signal);
           writer.result({ file, bytes }, [`${file}: ${formatBytes(bytes)}; open it in a browser`]);
         } else await serve(site, page, port, writer, signal);
       }),

@@ -33,7 +33,7 @@ describe('sdpo stats', () => {
     expect(lines.at(-1)).toMatchObject({
       type: 'result',
       rows: 50,
-      reference: { accuracyPerToken: info.refPrefersChosen },
+      reference: info.reference,
       notComputed: ['duplicates.nearIdenticalPairs'],
     });
     expect(lines.slice(0, -1).every(({ type }) => type === 'progress')).toBe(true);
