@@ -87,6 +87,28 @@ describe.skipIf(withoutChromium !== undefined)('runs in the page', () => {
     await server.close();
   });
 
+  it('a run says how many lines of its metrics could not be read', async () => {
+    const sound = lines(0, 3, (step) => 1 / step);
+    const server = await servePage(runSite(`${sound}{"split":"tr\n`, false));
+    await quietView(browser, server, '', async (page) => {
+      await expect
+        .poll(() => page.locator('.notice').allInnerTexts())
+        .toEqual([expect.stringMatching(/^1 line of/)]);
+      // Half a line at the end is being written, unless the run has finished.
+      server.files.set('data/run/metrics.jsonl', text(`${sound}{"split":"tr\n{"split":`));
+      server.files.set('data/site.json', runSite('', true).get('data/site.json')!);
+      await expect
+        .poll(() => page.locator('.notice').allInnerTexts(), { timeout: 20_000 })
+        .toEqual([expect.stringMatching(/^2 lines of the metrics could not be read/)]);
+    });
+    server.files.set('data/run/metrics.jsonl', text(sound));
+    await quietView(browser, server, '', async (page) => {
+      await expect.poll(() => page.locator('.state').innerText()).toContain('3 steps');
+      expect(await page.locator('.notice').count()).toBe(0);
+    });
+    await server.close();
+  });
+
   it('a sweep is drawn against its keys, listed, and two of its runs stand beside each other', async () => {
     const server = await servePage(sweepSite());
     await quietView(

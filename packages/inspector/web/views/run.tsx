@@ -9,6 +9,7 @@ import type { OpenedSite } from '../opened-site.js';
 import { Facts, shownCount } from '../parts/facts.js';
 import { Problem } from '../parts/problem.js';
 import { ShownPlot } from '../parts/shown-plot.js';
+import { Unread } from '../parts/unread.js';
 import { metricCurves } from '../plots/metric-curves.js';
 import { shownLine } from '../text/token-text.js';
 import { ConfigTable } from './config-table.js';
@@ -41,8 +42,8 @@ function RunFiguresView({ site, run }: { site: OpenedSite; run: RunDescription }
       <p class="state" role="status">
         <span class={finished ? 'tag' : 'tag live'}>{finished ? 'finished' : 'training'}</span>{' '}
         {shownCount(figures.steps)} steps
-        {figures.odd > 0 && `, ${figures.odd} lines of the metrics are damaged`}
       </p>
+      <Unread lines={figures.odd + Number(finished && figures.cut)} />
       <LastFigures figures={figures} />
       <Curves figures={figures} metrics={method} />
       {machine.length > 0 && (
