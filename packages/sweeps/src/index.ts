@@ -14,6 +14,7 @@ export {
   type SweepResult,
 } from './run-sweep.js';
 export { DEFAULT_METRIC, figuresBeside, refuseAbsentMetric, refuseUnheldMetric } from './shown-metric.js';
+export { recordedRuns, type RecordedRun } from './results/recorded-runs.js';
 export type { RunResult } from './results/run-result.js';
 export { STOP_WITH_PARENT, type RunProgress, type TrainOutcome } from './pool/train-process.js';
 export { renderMetricPlot } from './report/metric-plot.js';
