@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/pr
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Interrupted } from '@selective-dpo/foundation';
+import { FolderLock, Interrupted } from '@selective-dpo/foundation';
 import { CacheReader } from '@selective-dpo/data';
 import { CausalLM, openEngine } from '@selective-dpo/model';
 import * as tf from '@tensorflow/tfjs-core';
@@ -173,7 +173,7 @@ describe('a sweep', () => {
     expect(description.sweep!.keys).toEqual(['keep']);
     expect(description.sweep!.runs.map(({ name, state, config }) => [name, state, config['keep']])).toEqual([
       ['keep=0.2', 'finished', 0.2],
-      ['keep=0.4', 'unfinished', 0.4],
+      ['keep=0.4', 'stopped', 0.4],
     ]);
     for (const { metrics } of description.sweep!.runs) {
       expect(new TextDecoder().decode(await contentOf(files.get(metrics)!))).toContain('"split":"train"');
@@ -188,6 +188,56 @@ describe('a sweep', () => {
     );
     const now = await jsonOf<SiteDescription>(files, 'data/site.json');
     expect(now.sweep!.runs.map(({ state }) => state)).toEqual(['finished', 'finished']);
+  });
+
+  it('tells runs that train, failed, stopped and are to come apart', async () => {
+    const sweep = folder('standing');
+    const place = (name: string) => join(sweep, 'runs', name);
+    await mkdir(join(sweep, 'runs'), { recursive: true });
+    const { folder: made } = await runWith(inputs, { config: { maxSteps: 2, keep: 0.3 } });
+    for (const name of ['a-00000001', 'b-00000002', 'c-00000003']) {
+      await cp(made, place(name), { recursive: true });
+      await rm(join(place(name), 'final'), { recursive: true });
+    }
+    await writeFile(
+      join(sweep, 'results.csv'),
+      [
+        'name,key,seed,keep,cache,status,steps',
+        ...[
+          'a,00000001,5,0.3,self,failed,',
+          'b,00000002,5,0.3,self,missing,',
+          'c,00000003,5,0.3,self,failed,',
+        ],
+        ...[
+          'd,00000004,6,0.3,self,missing,',
+          'd,00000004,6,0.3,self,missing,',
+          'b,00000005,7,0.3,self,failed,\n',
+        ],
+      ].join('\n'),
+    );
+    const lock = await FolderLock.acquire(place('c-00000003'), { code: 'run-busy', what: 'run' });
+    const { files, description } = await openSweepSite(sweep);
+    const standing = ({ sweep: seen }: SiteDescription) =>
+      seen!.runs.map(({ name, state }) => `${name} ${state}`);
+    expect(standing(description)).toEqual([
+      'a failed',
+      'b stopped',
+      'c running',
+      'd waiting',
+      'b-00000005 failed',
+    ]);
+    // What is to come is of other seeds, and nothing more is known of it.
+    expect(description.sweep!.keys).toEqual(['seed']);
+    expect(description.sweep!.runs[3]!.config).toEqual({ seed: 6, keep: 0.3 });
+    const { metrics } = description.sweep!.runs[3]!;
+    expect(await contentOf(files.get(metrics)!)).toHaveLength(0);
+    await lock.release();
+    await cp(place('a-00000001'), place('d-00000004'), { recursive: true });
+    await cp(join(made, 'final'), join(place('d-00000004'), 'final'), { recursive: true });
+    const now = await jsonOf<SiteDescription>(files, 'data/site.json');
+    expect(standing(now)).toEqual(['a failed', 'b stopped', 'c failed', 'd finished', 'b-00000005 failed']);
+    expect(now.sweep!.runs[3]!.metrics).toBe(metrics);
+    expect(new TextDecoder().decode(await contentOf(files.get(metrics)!))).toContain('"split":"train"');
   });
 
   it('without runs, and a folder of nothing known, are refused', async () => {

@@ -2,6 +2,7 @@
  * A DuckDB in memory that can read the files it was opened on and nothing else: no other file, no network, no extension, no change of
  * a setting. It spills to a folder of its own in the system's temporary folder, which goes when it is closed.
  */
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +36,7 @@ export class LockedDatabase {
     private readonly signal: AbortSignal | undefined,
   ) {
     signal?.addEventListener('abort', this.interrupt);
+    process.once('exit', this.removeFolder);
   }
 
   /** @throws InputError `duckdb-missing`; DuckDB's own errors from `setup`. */
@@ -92,8 +94,12 @@ export class LockedDatabase {
     clearInterval(this.interrupts);
     this.connection.closeSync();
     this.instance.closeSync();
+    process.off('exit', this.removeFolder);
     await rm(this.folder, { recursive: true, force: true });
   }
+
+  /** A second Ctrl-C ends the process without `close`. */
+  private readonly removeFolder = (): void => rmSync(this.folder, { recursive: true, force: true });
 
   /** Again and again: what comes between two statements, or just before one, is forgotten by DuckDB. */
   private readonly interrupt = (): void => {
