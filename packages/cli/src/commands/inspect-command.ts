@@ -19,6 +19,9 @@ import { formatBytes, formatCount } from '../console/format.js';
 import { OptionReader } from '../options.js';
 import { inspectPair } from './inspect-pair.js';
 
+/** Pairs, unless told otherwise. */
+const SAMPLE = 64;
+
 /** `sdpo inspect`: look at a cache, a run or a sweep. */
 export function addInspectCommand(program: Command, context: CommandContext): void {
   program
@@ -37,7 +40,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       '--policy <dir>',
       'the policy before training: of a run beside its checkpoints, with --pair for its scores',
     )
-    .option('--sample <n>', "pairs that a run's policies are measured on (64), pairs in a file (50)")
+    .option('--sample <n>', "pairs that a run's policies are measured on, and pairs in a file (64)")
     .option(
       '--engine <name>',
       `where they are measured: ${ENGINE_CHOICES.join(', ')} (default: the run's own)`,
@@ -73,7 +76,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         const page = await webPage();
         const site = await openSite(folder, {
           ...{ ...request, listener: writer.listen, signal },
-          sample: request.sample ?? (modes[0] === 'html' ? 50 : 64),
+          sample: request.sample ?? SAMPLE,
         });
         tellWhatIsMissing(site, writer);
         const directory = options.text('export');
@@ -85,7 +88,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
           ]);
         } else if (file !== undefined) {
           const small = await sampleSite(site, await cacheOf(folder, request.cacheDirectory), {
-            ...{ sample: request.sample ?? 50, seed: await seedOf(folder) },
+            ...{ sample: request.sample ?? SAMPLE, seed: await seedOf(folder) },
             ...{ listener: writer.listen, signal },
           });
           const bytes = await writeSingleFile(small.files, page, file, signal);

@@ -1,6 +1,12 @@
 /** One process at a time makes what lies in a folder for inspections; others wait for what it makes. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FolderLock, InputError, Interrupted, type LockPurpose, type ProgressListener } from '@selective-dpo/foundation';
+import {
+  FolderLock,
+  InputError,
+  Interrupted,
+  type LockPurpose,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 
 const ASK_EVERY_MS = 200;
 

@@ -1,5 +1,6 @@
 /** The settings that share a best value. */
-import { configurationsOf, shownSetting, summaryOf } from '@selective-dpo/sweeps/plots';
+import type { configurationsOf} from '@selective-dpo/sweeps/plots';
+import { shownSetting, summaryOf } from '@selective-dpo/sweeps/plots';
 
 type Configuration = ReturnType<typeof configurationsOf>[number];
 
