@@ -81,6 +81,8 @@ describe('sdpo sweep', () => {
     const [run] = await runsIn(out);
     const holdsLock = async () => (await readdir(join(out, 'runs', run!))).includes('.writer.lock');
     expect(await holdsLock()).toBe(true);
+    // Who looks meanwhile sees what is to come.
+    expect(await readFile(join(out, 'results.csv'), 'utf8')).toMatch(/,missing,/);
     child.kill('SIGKILL');
     await once(child, 'exit');
     // A run that stops cleanly gives its lock back; one that went on would hold it for 100,000 steps.
