@@ -67,9 +67,12 @@ describe('a run', () => {
     expect(described!.policies.map(({ name, step, pairs }) => [name, step, pairs])).toEqual([
       ['initial', 0, 12],
       ['step-2', 2, 12],
-      ['step-4', 4, 12],
+      // The checkpoint of step 4 is the same model.
       ['final', 4, 12],
     ]);
+    expect((await readdir(join(run, 'inspection'))).sort()).toEqual(
+      ['final', 'initial', 'step-2'].flatMap((name) => [`${name}.json`, `${name}.parquet`]),
+    );
     const metrics = new TextDecoder().decode(await contentOf(site.files.get(described!.metrics)!));
     expect(metrics).toBe(await readFile(join(run, 'metrics.jsonl'), 'utf8'));
     const table = await (await pageOf(site)).policy('data/policies/step-2.parquet');
@@ -93,15 +96,24 @@ describe('a run', () => {
     await siteOfRun({ listener });
     expect(told).toEqual([]);
     await siteOfRun({ listener, sample: 7 });
-    expect([...new Set(told)]).toEqual(['step-2', 'step-4', 'final']);
+    expect([...new Set(told)]).toEqual(['step-2', 'final']);
     await siteOfRun();
     told.length = 0;
-    const stored = join(run, 'inspection', 'step-4.parquet');
+    const stored = join(run, 'inspection', 'step-2.parquet');
     const bytes = await readFile(stored);
     bytes[40]! ^= 1;
     await writeFile(stored, bytes);
     await siteOfRun({ listener });
-    expect([...new Set(told)]).toEqual(['step-4']);
+    expect([...new Set(told)]).toEqual(['step-2']);
+  });
+
+  it('has a checkpoint of the last step whose weights are others (control)', async () => {
+    const { folder: other } = await runWith(inputs, { config: { maxSteps: 4, saveEvery: 2, seed: 9 } });
+    await cp(join(other, 'checkpoints', 'step-2'), join(other, 'checkpoints', 'step-4'), { recursive: true });
+    const { description } = await openRunSite(other, {
+      ...{ cacheDirectory: inputs.cacheDirectory, sample: 4, engine: 'wasm' },
+    });
+    expect(description.run!.policies.map(({ name }) => name)).toEqual(['step-2', 'step-4', 'final']);
   });
 
   it('leaves out a checkpoint that goes meanwhile, and says so', async () => {

@@ -140,9 +140,8 @@ function SelectionMovement({
 }) {
   const policies = site.description.run?.policies ?? [];
   const others = policies.filter(({ name }) => name !== policy.name);
-  const at = policies.indexOf(policy);
   const [chosen, choose] = useState<string>();
-  const other = others.find(({ name }) => name === chosen) ?? policies[at - 1] ?? others[0];
+  const other = others.find(({ name }) => name === chosen) ?? farthestFrom(policy, others);
   const loaded = useLoaded(async () => other && site.policy(other.file), [site, other]);
   if (other === undefined)
     return <p class="note">The selection can be followed once there are two checkpoints.</p>;
@@ -165,6 +164,14 @@ function SelectionMovement({
       </Show>
     </section>
   );
+}
+
+/** The checkpoint most steps away: what moved over all of the training is seen first. */
+function farthestFrom(
+  { step }: PolicyDescription,
+  others: readonly PolicyDescription[],
+): PolicyDescription | undefined {
+  return [...others].sort((a, b) => Math.abs(b.step - step) - Math.abs(a.step - step))[0];
 }
 
 interface MovementTableProps {
