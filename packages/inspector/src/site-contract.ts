@@ -132,6 +132,8 @@ export interface PolicyColumns {
 export interface Vocabulary {
   /** The text that a token adds to what stands before it; parts of a character are U+FFFD. */
   texts: readonly string[];
+  /** All bytes of a token that holds parts of characters, hexadecimal by id, where they are known. */
+  bytes?: Readonly<Record<string, string>>;
   /** Ids of special tokens: shown as marks. */
   special: readonly number[];
   /** Ids at which the trainer's rule `span` ends a sentence. */
