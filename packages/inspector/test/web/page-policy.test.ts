@@ -39,7 +39,7 @@ function accuracyOf(
     const { chosenRefLogps, rejectedRefLogps } = pairs[pair]!;
     return sum(chosen) - sum(chosenRefLogps) - (sum(rejected) - sum(rejectedRefLogps)) > 0;
   });
-  return `${((100 * right.length) / own.length).toFixed(1)}% ${own.length} pairs`;
+  return `${((100 * right.length) / own.length).toFixed(1)}% of ${own.length} pairs: chosen gained more over the reference`;
 }
 
 it('held-out pairs are those of the trainer', () => {
@@ -97,7 +97,7 @@ describe.skipIf(withoutChromium !== undefined)('the policy in the page', () => {
       await page.getByText('Jaccard similarity').waitFor();
       expect(await fact(page, 'Rewards accuracy, held out')).toBeUndefined();
       expect(await fact(page, 'Rewards accuracy, training')).toMatch(
-        /100 pairs, those that refTrust dropped among them$/,
+        /of 100 pairs: .*; those that refTrust dropped are among them$/,
       );
       expect(await fact(page, 'Pairs compared')).toBe(
         '100 all that were scored: a sample of 700 in the cache',
@@ -107,7 +107,9 @@ describe.skipIf(withoutChromium !== undefined)('the policy in the page', () => {
     const unknown = await servePage(await site((pair) => pair < 100, {}));
     await quietView(browser, unknown, '#/policy', async (page) => {
       await page.getByText('Jaccard similarity').waitFor();
-      expect(await fact(page, 'Rewards accuracy')).toMatch(/100 pairs; which were held out is not known$/);
+      expect(await fact(page, 'Rewards accuracy')).toMatch(
+        /of 100 pairs: .*; which were held out is not known$/,
+      );
     });
     await unknown.close();
   });

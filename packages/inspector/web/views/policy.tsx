@@ -138,10 +138,16 @@ function accuracyFacts(
     const rights = right.filter((_, i) => among(contents[i]!.pairIndex));
     if (rights.length === 0) return [];
     const share = rights.filter((one) => one).length / rights.length;
-    return [{ name, value: shownShare(share), note: `${shownCount(rights.length)} pairs${more}` }];
+    return [
+      {
+        name,
+        value: shownShare(share),
+        note: `of ${shownCount(rights.length)} pairs: chosen gained more over the reference${more}`,
+      },
+    ];
   };
   if (held === undefined) return fact('Rewards accuracy', () => true, '; which were held out is not known');
-  const dropped = config['refTrust'] === 'drop' ? ', those that refTrust dropped among them' : '';
+  const dropped = config['refTrust'] === 'drop' ? '; those that refTrust dropped are among them' : '';
   return [
     ...fact('Rewards accuracy, held out', (pair) => held.has(pair)),
     ...fact('Rewards accuracy, training', (pair) => !held.has(pair), dropped),

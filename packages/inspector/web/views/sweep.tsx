@@ -159,12 +159,14 @@ function metricsOf(runs: readonly SweptRun[]): string[] {
 function bestFacts(runs: readonly SweptRun[], keys: readonly string[], metric: string) {
   if (incomparableKeys(metric, keys).length > 0) return [];
   const configurations = configurationsOf(runs, keys);
+  // One alone is the best of nothing yet.
+  if (configurations.filter(({ finished }) => finished.length > 0).length < 2) return [];
   const best = bestOf(configurations, metric);
   const summary = best && summaryOf(best, metric);
   if (best === undefined || summary === undefined) return [];
   return [
     {
-      name: `Best by ${metric}, mean over seeds`,
+      name: `Best${runs.some(({ status }) => status !== 'finished') ? ' of those finished,' : ''} by ${metric}, mean over seeds`,
       value: shownNumber(summary.mean),
       note: tiedSettings(configurations, best, metric, keys),
     },
