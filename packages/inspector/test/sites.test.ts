@@ -213,16 +213,16 @@ describe('a sweep', () => {
     await writeFile(
       join(sweep, 'results.csv'),
       [
-        'name,key,seed,keep,cache,status,steps',
+        'name,key,seed,keep,cache,run,status,steps',
         ...[
-          'a,00000001,5,0.3,self,failed,',
-          'b,00000002,5,0.3,self,missing,',
-          'c,00000003,5,0.3,self,failed,',
+          'a,00000001,5,0.3,self,x,failed,',
+          'b,00000002,5,0.3,self,x,missing,',
+          'c,00000003,5,0.3,self,x,failed,',
         ],
         ...[
-          'd,00000004,6,0.3,self,missing,',
-          'd,00000004,6,0.3,self,missing,',
-          'b,00000005,7,0.3,self,failed,\n',
+          'd,00000004,6,0.3,self,x,missing,',
+          'd,00000004,6,0.3,self,x,missing,',
+          'b,00000005,7,0.3,self,x,failed,\n',
         ],
       ].join('\n'),
     );
