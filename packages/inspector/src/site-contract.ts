@@ -73,8 +73,8 @@ export interface SweepDescription {
 }
 
 /**
- * `waiting` has not begun; `running` is trained by a process now; `stopped` has begun and nobody trains it; `failed` did when the
- * sweep last wrote its results.
+ * `waiting` has not begun; `running` is trained by a process now; `stopped` has begun and nobody trains it; `failed` did so by the
+ * sweep's table of results.
  */
 export const SWEPT_RUN_STATES = ['waiting', 'running', 'stopped', 'failed', 'finished'] as const;
 export type SweptRunState = (typeof SWEPT_RUN_STATES)[number];

@@ -118,6 +118,29 @@ describe('sdpo sweep', () => {
     ).toEqual(['failed', 'finished']);
   }, 60_000);
 
+  it('has a failure in its table while others train', async () => {
+    const lines = [
+      ...[BASE.replace('maxSteps: 4', 'maxSteps: 100000'), 'runs:'],
+      ...['  bad: {microBatchTokens: 1, memoryLimit: 1MiB}', '  good: {keep: 1}'],
+    ];
+    const out = join(folder, 'failing-early');
+    const command = [
+      'sweep',
+      await sweepFile(lines, 'failing-early.yaml'),
+      '--out',
+      out,
+      '--parallel',
+      '1',
+      '--json',
+    ];
+    const child = spawn(process.execPath, [BIN, ...command], { stdio: ['ignore', 'pipe', 'ignore'] });
+    for await (const piece of child.stdout) if (String(piece).includes('run-progress')) break;
+    const rows = (await readFile(join(out, 'results.csv'), 'utf8')).split('\r\n').slice(1, 3);
+    expect(rows.map((row) => /missing|failed/.exec(row)![0])).toEqual(['failed', 'missing']);
+    child.kill('SIGINT');
+    await once(child, 'exit');
+  }, 60_000);
+
   it('prints commands, and gathers what they did', async () => {
     const file = await sweepFile([BASE, 'runs: {"=a b": {keep: 1}, c: {keep: 0.5}}'], 'print.yaml');
     const out = join(folder, 'elsewhere');
