@@ -161,7 +161,7 @@ describe('sdpo inspect', () => {
       };
       expect(site.run.policies.map(({ file, pairs }) => [file, pairs])).toEqual([
         ['data/policies/step-2.parquet', 9],
-        ['data/policies/step-3.parquet', 9],
+        // step-3 is the final model.
         ['data/policies/final.parquet', 9],
       ]);
       const part = await fetch(`${url}${site.run.policies[0]!.file}`, { headers: { range: 'bytes=0-3' } });
@@ -172,11 +172,7 @@ describe('sdpo inspect', () => {
     expect(await readFile(html, 'utf8')).toContain('id="site-files"');
     const site = join(folder, 'site');
     expect((await sdpo(['inspect', run, '--cache', cache, '--export', site, '--sample', '9'])).code).toBe(0);
-    expect((await readdir(join(site, 'data/policies'))).sort()).toEqual([
-      'final.parquet',
-      'step-2.parquet',
-      'step-3.parquet',
-    ]);
+    expect((await readdir(join(site, 'data/policies'))).sort()).toEqual(['final.parquet', 'step-2.parquet']);
   }, 60_000);
 
   it.each([
