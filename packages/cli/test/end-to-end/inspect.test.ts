@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CacheReader } from '@selective-dpo/data';
 import { inspectionFolder } from '@selective-dpo/inspector';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BIN, demo, freshFolder, sdpo } from './run-sdpo.js';
+import { BIN, demo, freshFolder, sdpo, shared } from './run-sdpo.js';
 
 const [POLICY, REFERENCE] = [join(demo, 'policy'), join(demo, 'reference')];
 const PAIRS = 200;
@@ -153,6 +153,34 @@ describe('sdpo inspect', () => {
     expect(byId.stdout).toContain('nothing is selected without a policy');
     expect(byId.stdout).not.toMatch(/#\d+/);
   }, 60_000);
+
+  it.skipIf(shared === undefined)(
+    'prints parts of characters as bytes, and joins them in a prompt',
+    async () => {
+      const stories = join(shared!, 'models/stories260K');
+      const [data, out] = [join(folder, 'bytes.jsonl'), join(folder, 'bytes')];
+      await writeFile(data, JSON.stringify({ prompt: 'Tea 日本', chosen: ' yes 😀', rejected: ' no' }));
+      const scored = await sdpo([
+        'score',
+        '--model',
+        stories,
+        '--data',
+        data,
+        '--out',
+        out,
+        '--engine',
+        'wasm',
+      ]);
+      expect(scored.code, scored.stderr).toBe(0);
+      const pair = ['inspect', out, '--tokenizer', stories, '--pair', '0'];
+      const { stdout } = await sdpo(pair);
+      expect(stdout).toContain('Tea 日本');
+      expect(stdout).toContain('⟨F0⟩⟨9F⟩⟨98⟩⟨80⟩');
+      const json = await sdpo([...pair, '--json']);
+      expect(json.stdout).toContain('"text":"⟨9F⟩","bytes":"9f"');
+      expect(`${stdout}${json.stdout}`).not.toContain('\uFFFD');
+    },
+  );
 
   it('serves a run with its policies, and writes it as a file and a folder', async () => {
     await served([run, '--cache', cache, '--engine', 'wasm', '--sample', '9'], async (url) => {
