@@ -16,13 +16,13 @@ import { resolveTrainingConfig, readRun, runOfFolder } from '@selective-dpo/trai
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
 import { formatBytes, formatCount } from '../console/format.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 import { inspectPair } from './inspect-pair.js';
 
 /** `sdpo inspect`: look at a cache, a run or a sweep. */
 export function addInspectCommand(program: Command, context: CommandContext): void {
-  program
-    .command('inspect')
+  addOfflineOption(program.command('inspect'))
     .description(
       'look at a cache, a run or a sweep: a page on this machine, one file, or a pair on the terminal',
     )
@@ -31,11 +31,14 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       '[settings...]',
       'with --pair: key=value, as for sdpo train: selection, keep, spanUnit, seed, engine, …',
     )
-    .option('--tokenizer <dir>', 'folder of the tokenizer, for texts; it is remembered')
+    .option(
+      '--tokenizer <dir>',
+      'folder of the tokenizer, or org/name[@revision], for texts; it is remembered',
+    )
     .option('--cache <dir>', 'of a run: the cache it was trained from, for its pairs')
     .option(
       '--policy <dir>',
-      'the policy before training: of a run beside its checkpoints, with --pair for its scores',
+      'the policy before training, a folder or org/name[@revision]: of a run beside its checkpoints, with --pair for its scores',
     )
     .option('--sample <n>', "pairs that a run's policies are measured on (64), pairs in a file (50)")
     .option(
@@ -65,6 +68,9 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         if (settings.length > 0 && modes[0] !== 'pair')
           options.refuse('settings', settings[0]!, 'only with --pair');
         options.finish();
+        const locator = new ModelLocator(values, writer.listen, signal);
+        request.tokenizerDirectory = await locator.tokenizerFolder(request.tokenizerDirectory);
+        request.policyDirectory = await locator.modelFolder(request.policyDirectory);
         const pair = options.text('pair');
         if (pair !== undefined) {
           const config = await resolveTrainingConfig(undefined, settings);

@@ -1,0 +1,48 @@
+/** The models and tokenizers that options name: folders, or names on the hub that are fetched first. */
+import type { Command } from 'commander';
+import type { ProgressListener } from '@selective-dpo/foundation';
+import { locateModel, type LocatedModel } from '@selective-dpo/hub';
+
+/** Adds what a command with such options takes besides. */
+export function addOfflineOption(command: Command): Command {
+  return command.option(
+    '--offline',
+    'take models named org/name[@revision] from the cache of this machine alone (or HF_HUB_OFFLINE=1)',
+  );
+}
+
+export class ModelLocator {
+  private readonly offline: boolean;
+
+  /**
+   * @param values the options of a command with {@link addOfflineOption}.
+   * @param listener hears of downloads.
+   */
+  constructor(
+    values: Record<string, unknown>,
+    private readonly listener: ProgressListener,
+    private readonly signal: AbortSignal,
+  ) {
+    this.offline = values['offline'] === true;
+  }
+
+  /** A model with its weights. @throws InputError, Interrupted as `locateModel`. */
+  model(given: string): Promise<LocatedModel> {
+    return this.locate('model', given);
+  }
+
+  /** The folder of a model, where an option names one. @throws as {@link model}. */
+  async modelFolder(given: string | undefined): Promise<string | undefined> {
+    return given === undefined ? undefined : (await this.model(given)).directory;
+  }
+
+  /** The folder of a tokenizer, where an option names one: of a model on the hub without its weights. @throws as {@link model}. */
+  async tokenizerFolder(given: string | undefined): Promise<string | undefined> {
+    return given === undefined ? undefined : (await this.locate('tokenizer', given)).directory;
+  }
+
+  private locate(part: 'model' | 'tokenizer', given: string): Promise<LocatedModel> {
+    const { offline, listener, signal } = this;
+    return locateModel(given, { part, offline, listener, signal });
+  }
+}
