@@ -3,7 +3,7 @@
  * are those that its digest stands for.
  */
 import type { Hash } from 'node:crypto';
-import { open, rename, stat, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   FolderLock,
@@ -20,6 +20,7 @@ import {
 } from '@selective-dpo/foundation';
 import { blobHash, hashOfStart } from './blob-digest.js';
 import type { HubConnection } from './hub-connection.js';
+import { brokenOff } from './hub-errors.js';
 import type { RepositoryCache } from './repository-cache.js';
 import type { RepositoryFile } from './repository-file.js';
 
@@ -124,30 +125,43 @@ class BlobTransfer {
     this.hash = blobHash(file);
   }
 
-  /** Fetches what is missing; bytes that turn out wrong are thrown away and fetched once more from the first on. */
   async run(): Promise<void> {
-    const { connection, cache } = this.source;
-    for (let attempt = 0; ; attempt++) {
-      const handle = await open(this.path, 'a+');
-      try {
-        await this.goOn(handle);
-        await connection.retried(
-          () => this.transfer(handle),
-          () => this.written,
-        );
-        const found = this.hash.digest('hex');
-        if (found === this.file.digest) {
-          await handle.sync();
-          break;
-        }
-        await this.discard(handle);
-        if (attempt > 0) throw this.otherDigest(found);
-      } finally {
-        await handle.close();
-      }
+    try {
+      await this.untilRight();
+    } catch (error) {
+      if (this.written === 0) await rm(this.path, { force: true });
+      throw error;
     }
-    await rename(this.path, cache.blobPath(this.file));
+    await rename(this.path, this.source.cache.blobPath(this.file));
     await syncDirectory(dirname(this.path));
+  }
+
+  /** Bytes that turn out wrong, which an earlier process may have left, are fetched once more from the first on. */
+  private async untilRight(): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const found = await this.fetchMissing();
+      if (found === this.file.digest) return;
+      if (attempt > 0) throw this.otherDigest(found);
+    }
+  }
+
+  /** @returns the digest of what is there then, flushed to the disk; of wrong bytes nothing is left. */
+  private async fetchMissing(): Promise<string> {
+    const handle = await open(this.path, 'a+');
+    try {
+      await this.goOn(handle);
+      await this.source.connection.retried(
+        () => this.transfer(handle),
+        () => this.written,
+        brokenOff,
+      );
+      const found = this.hash.digest('hex');
+      if (found === this.file.digest) await handle.sync();
+      else await this.discard(handle);
+      return found;
+    } finally {
+      await handle.close();
+    }
   }
 
   /** Takes up what an earlier process left. */

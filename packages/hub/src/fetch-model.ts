@@ -45,9 +45,7 @@ export async function fetchModel(
   const { settings, part, listener, signal = new AbortController().signal, random } = options;
   const cache = new RepositoryCache(settings.cacheFolder, name.repository);
   if (settings.offline) return cachedModel(cache, name, part, given);
-  const { endpoint, token } = settings;
-  const asked = { name: given, ...name, endpoint, withToken: token !== undefined };
-  const connection = new HubConnection(settings, asked, { signal, listener, random });
+  const connection = new HubConnection(settings, name, given, { signal, listener, random });
   try {
     connection.tellOfKeyInClear();
     const listing = await listRepository(connection);
@@ -66,7 +64,7 @@ export async function fetchModel(
     if (!(error instanceof HubUnreachable)) throw error;
     const found = await cachedModel(cache, name, part, given).catch(() => undefined);
     if (found === undefined) throw error;
-    const message = `${endpoint.host} does not answer: ${given} is taken from the cache, commit ${found.commit}`;
+    const message = `${settings.endpoint.host} does not answer: ${given} is taken from the cache, commit ${found.commit}`;
     listener?.({ type: 'notice', code: 'hub-from-cache', message });
     return found;
   }

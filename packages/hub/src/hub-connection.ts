@@ -15,6 +15,7 @@ import {
 } from '@selective-dpo/foundation';
 import { refusal, unreachable, type Asked } from './hub-errors.js';
 import type { HubSettings } from './hub-settings.js';
+import type { ModelName } from './model-name.js';
 
 /** A page of a listing has at most 1,000 files; a model's description may hold long tables. */
 const MAX_ANSWER_BYTES = 32 << 20;
@@ -37,12 +38,19 @@ export class HubConnection {
   private readonly client: HttpClient;
   private readonly bare = new HttpClient(undefined);
 
+  readonly asked: Asked;
+
+  /** @param given the name as the user wrote it. */
   constructor(
     private readonly settings: HubSettings,
-    readonly asked: Asked,
+    name: ModelName,
+    given: string,
     private readonly options: ConnectionOptions,
   ) {
-    this.client = new HttpClient(settings.token);
+    const { endpoint, token } = settings;
+    this.client = new HttpClient(token);
+    const blotted = (text: string): string => this.client.blotted(text);
+    this.asked = { ...name, name: given, endpoint, withToken: token !== undefined, blotted };
   }
 
   get signal(): AbortSignal {
@@ -94,9 +102,14 @@ export class HubConnection {
 
   /**
    * Does something until it succeeds, or has failed several times without any `progress` between.
-   * @throws HubUnreachable; what else `work` throws.
+   * @param explain what the last failure comes to.
+   * @throws what `explain` gives; what else `work` throws.
    */
-  async retried<T>(work: () => Promise<T>, progress: () => number = () => 0): Promise<T> {
+  async retried<T>(
+    work: () => Promise<T>,
+    progress: () => number = () => 0,
+    explain: (asked: Asked, found: string) => InputError = unreachable,
+  ): Promise<T> {
     let failures = 0;
     for (;;) {
       const before = progress();
@@ -105,7 +118,7 @@ export class HubConnection {
       } catch (error) {
         if (!(error instanceof TransientFailure)) throw error;
         failures = progress() > before ? 1 : failures + 1;
-        if (failures >= MAX_FAILURES) throw unreachable(this.asked, error.message);
+        if (failures >= MAX_FAILURES) throw explain(this.asked, error.message);
         const delay = retryDelay(failures - 1, error.askedMs, (this.options.random ?? Math.random)());
         this.tellOfWait(error.message, delay);
         await pause(delay, this.signal);

@@ -2,7 +2,7 @@
 import { InputError, describeStatus, type HttpAnswer } from '@selective-dpo/foundation';
 import { TOKEN_HINT } from './hub-settings.js';
 
-/** The hub cannot be reached, or has no time: what is in the cache may do. */
+/** The hub cannot be reached, or has no time, before anything is known: what is in the cache may do. */
 export class HubUnreachable extends InputError {}
 
 /** What was asked for, for messages. */
@@ -14,6 +14,8 @@ export interface Asked {
   endpoint: URL;
   /** Whether a token was sent. */
   withToken: boolean;
+  /** A server's words without the token. */
+  blotted(text: string): string;
 }
 
 /**
@@ -21,9 +23,10 @@ export interface Asked {
  * without a token it answers 401 for models that are not there, too.
  */
 export function refusal({ status, headers, body }: HttpAnswer, asked: Asked): InputError {
-  const { name, repository, revision, endpoint, withToken } = asked;
-  const said = headers.get('x-error-message') ?? undefined;
-  const found = said === undefined ? describeStatus({ status, headers, body }) : `HTTP ${status}: ${said}`;
+  const { name, repository, revision, endpoint, withToken, blotted } = asked;
+  const said = headers.get('x-error-message');
+  const found =
+    said === null ? describeStatus({ status, headers, body }) : `HTTP ${status}: ${blotted(said)}`;
   const code = headers.get('x-error-code');
   const problem = (kind: string, message: string, hint: string) =>
     new InputError(kind, message, { file: name, found, hint });
@@ -39,6 +42,13 @@ export function refusal({ status, headers, body }: HttpAnswer, asked: Asked): In
   if (code === 'RevisionNotFound') {
     const message = `the model has no revision ${JSON.stringify(revision)}`;
     return problem('hub-revision-missing', message, 'give a branch, a tag or a commit behind the @');
+  }
+  if (code === 'EntryNotFound') {
+    return problem(
+      'hub-listing',
+      'the hub lists a file that it does not have',
+      'run the same command again later',
+    );
   }
   if (status === 401 && withToken && code !== 'RepoNotFound') {
     return problem('hub-token', 'the hub does not accept the token', TOKEN_HINT);
@@ -58,15 +68,24 @@ export function refusal({ status, headers, body }: HttpAnswer, asked: Asked): In
   return problem('hub-refuses', 'the hub refuses the request', 'see that HF_ENDPOINT is a Hugging Face hub');
 }
 
-/** @param found why. */
+/** Nothing could be asked. @param found why. */
 export function unreachable({ name, endpoint }: Asked, found: string): HubUnreachable {
   return new HubUnreachable(
     'hub-unreachable',
-    `there is no folder of this name, and ${endpoint.host} does not answer`,
+    `there is no such folder, and ${endpoint.host} does not answer`,
     {
       file: name,
       found,
-      hint: 'check the network, then run the same command again; what was fetched is kept',
+      hint: 'check the path, or for a model on the hub the network',
     },
   );
+}
+
+/** A download was begun: an older commit in the cache is not what is wanted. @param found why it ended. */
+export function brokenOff({ name }: Asked, found: string): InputError {
+  return new InputError('hub-broken-off', 'the download breaks off again and again', {
+    file: name,
+    found,
+    hint: 'run the same command again later; what was fetched is kept',
+  });
 }

@@ -99,7 +99,8 @@ export async function startHub(script: HubScript): Promise<HubServer> {
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    // Another name for the store: Python goes by hosts, we go by hosts and ports.
+    return `http://${kind === 'hub' ? '127.0.0.1' : 'localhost'}:${(server.address() as AddressInfo).port}`;
   };
   state.url = await listen('hub');
   state.storeUrl = await listen('store');
