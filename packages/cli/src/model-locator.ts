@@ -26,9 +26,13 @@ export class ModelLocator {
     this.offline = values['offline'] === true;
   }
 
-  /** A model with its weights. @throws InputError, Interrupted as `locateModel`. */
-  model(given: string): Promise<LocatedModel> {
-    return this.locate('model', given);
+  /**
+   * A model with its weights.
+   * @param path the folder that is meant before a name on the hub; as given unless told otherwise.
+   * @throws InputError, Interrupted as `locateModel`.
+   */
+  model(given: string, path?: string): Promise<LocatedModel> {
+    return this.locate('model', given, path);
   }
 
   /** The folder of a model, where an option names one. @throws as {@link model}. */
@@ -41,8 +45,8 @@ export class ModelLocator {
     return given === undefined ? undefined : (await this.locate('tokenizer', given)).directory;
   }
 
-  private locate(part: 'model' | 'tokenizer', given: string): Promise<LocatedModel> {
+  private locate(part: 'model' | 'tokenizer', given: string, path = given): Promise<LocatedModel> {
     const { offline, listener, signal } = this;
-    return locateModel(given, { part, offline, listener, signal });
+    return locateModel(given, { part, path, offline, listener, signal });
   }
 }

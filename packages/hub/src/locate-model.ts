@@ -20,6 +20,13 @@ export interface ModelOrigin {
   commit: string;
 }
 
+export interface LocateOptions extends Omit<FetchOptions, 'settings'> {
+  /** The folder that is meant before a name; the text itself unless told otherwise. */
+  path?: string;
+  /** As HF_HUB_OFFLINE. */
+  offline?: boolean;
+}
+
 /**
  * Finds a model or a tokenizer. What is there on this machine is meant before the hub is asked, as in transformers; what can only be
  * a path is left to those who open it.
@@ -27,15 +34,12 @@ export interface ModelOrigin {
  */
 export async function locateModel(
   given: string,
-  { offline = false, ...options }: Omit<FetchOptions, 'settings'> & { offline?: boolean },
+  { path = given, offline = false, ...options }: LocateOptions,
 ): Promise<LocatedModel> {
-  const name = (await kindOf(given)) === undefined ? parseModelName(given) : undefined;
-  if (name === undefined) return { given, directory: given };
+  const name = (await kindOf(path)) === undefined ? parseModelName(given) : undefined;
+  if (name === undefined) return { given, directory: path };
   const settings = await hubSettings();
-  const found = await fetchModel(name, given, {
-    ...options,
-    settings: { ...settings, offline: settings.offline || offline },
-  });
-  const { directory, repository, commit } = found;
+  const fetching = { ...options, settings: { ...settings, offline: settings.offline || offline } };
+  const { directory, repository, commit } = await fetchModel(name, given, fetching);
   return { given, directory, origin: { repository, commit } };
 }

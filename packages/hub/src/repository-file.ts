@@ -33,8 +33,8 @@ export function repositoryFile(entry: unknown, source: string): RepositoryFile |
   const { type, path, size, oid, lfs, xetHash } = parsed.data;
   refuseUnsafePath(path, source);
   if (type !== 'file') return undefined;
-  if (lfs != null && lfs.size !== size) throw listingProblem(source, `two sizes for ${quoteValue(path)}`);
-  if (lfs == null && xetHash != null) throw listingProblem(source, `no SHA-256 for ${quoteValue(path)}`);
+  if (lfs && lfs.size !== size) throw listingProblem(source, `two sizes for ${quoteValue(path)}`);
+  if (!lfs && xetHash) throw listingProblem(source, `no SHA-256 for ${quoteValue(path)}`);
   return { path, bytes: size, digest: lfs?.oid ?? oid };
 }
 

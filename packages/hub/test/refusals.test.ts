@@ -169,7 +169,7 @@ describe('a listing', () => {
     ['has a size below 0', (entries) => entries.map((entry) => ({ ...entry, size: -1 }))],
     [
       'has no digest of a file in Xet',
-      (entries) => entries.map(({ lfs: _, ...entry }) => ({ ...entry, xetHash: 'a'.repeat(64) })),
+      (entries) => entries.map((entry) => ({ ...entry, lfs: null, xetHash: 'a'.repeat(64) })),
     ],
     ['has a file twice', (entries) => [...entries, entries[0]]],
     ['is too deep', () => JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`) as unknown],

@@ -53,7 +53,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
     .action((folder: string, settings: string[], values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
         const options = new OptionReader(values);
-        const request = {
+        const asked = {
           tokenizerDirectory: options.text('tokenizer'),
           cacheDirectory: options.text('cache'),
           policyDirectory: options.text('policy'),
@@ -68,9 +68,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         if (settings.length > 0 && modes[0] !== 'pair')
           options.refuse('settings', settings[0]!, 'only with --pair');
         options.finish();
-        const locator = new ModelLocator(values, writer.listen, signal);
-        request.tokenizerDirectory = await locator.tokenizerFolder(request.tokenizerDirectory);
-        request.policyDirectory = await locator.modelFolder(request.policyDirectory);
+        const request = await located(asked, new ModelLocator(values, writer.listen, signal));
         const pair = options.text('pair');
         if (pair !== undefined) {
           const config = await resolveTrainingConfig(undefined, settings);
@@ -101,6 +99,18 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         } else await serve(site, page, port, writer, signal);
       }),
     );
+}
+
+/** A request with folders in place of names on the hub. */
+async function located<
+  T extends { tokenizerDirectory: string | undefined; policyDirectory: string | undefined },
+>(request: T, locator: ModelLocator): Promise<T> {
+  const tokenizerDirectory = await locator.tokenizerFolder(request.tokenizerDirectory);
+  return {
+    ...request,
+    tokenizerDirectory,
+    policyDirectory: await locator.modelFolder(request.policyDirectory),
+  };
 }
 
 async function serve(

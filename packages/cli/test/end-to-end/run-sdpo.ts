@@ -29,30 +29,30 @@ export const freshFolder = () => mkdtemp(join(tmpdir(), 'sdpo-e2e-'));
 export interface RunOptions {
   /** Variables besides those of the tests. */
   environment?: Record<string, string>;
-  /** Sent once this is true. */
+  /** SIGKILL after so many milliseconds, or once this is true, unless it ended before. */
+  kill?: number | (() => boolean);
+  /** Ctrl-C once this is true. */
   interrupt?: () => boolean;
 }
 
 /**
  * Runs the built command in a process of its own.
- * @param kill SIGKILL after so many milliseconds, or once this is true, unless it ended before; or other options.
+ * @param how options, or `kill` alone.
  */
 export function sdpo(
   args: readonly string[],
   how: number | (() => boolean) | RunOptions = {},
 ): Promise<Outcome> {
   const started = performance.now();
-  const options = typeof how === 'object' ? how : {};
-  const kill = typeof how === 'object' ? undefined : how;
+  const { environment, kill, interrupt } = typeof how === 'object' ? how : { kill: how };
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, ...options.environment };
+    const env = { ...process.env, ...environment };
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()));
     child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
     const due = typeof kill === 'number' ? () => performance.now() - started >= kill : kill;
-    const { interrupt } = options;
     let timer = due && setInterval(() => due() && child.kill('SIGKILL'), 2);
     if (interrupt !== undefined) {
       timer = setInterval(() => {
