@@ -119,8 +119,9 @@ export class HttpClient {
       const { status, headers, body } = await fetch(address, {
         redirect: 'manual',
         headers: {
-          ...{ accept: '*/*', 'accept-encoding': 'identity' },
-          ...(from === 0 ? {} : { range: `bytes=${from}-` }),
+          accept: '*/*',
+          // A range brings the other header along (Fetch standard, HTTP-network-or-cache fetch).
+          ...(from === 0 ? { 'accept-encoding': 'identity' } : { range: `bytes=${from}-` }),
           ...this.authorization(),
         },
         signal: AbortSignal.any([signal, idle.signal]),
