@@ -33,6 +33,9 @@ const LOCK_WAIT_MS = 500;
 /** Files up to this size are read through before they are used from the cache; of larger ones the size must do. */
 const READ_THROUGH_BYTES = 64 << 20;
 
+/** Failures in a row without a byte between them after which a download is given up; the last waits are half a minute. */
+const TRANSFER_FAILURES = 8;
+
 export interface BlobSource {
   connection: HubConnection;
   cache: RepositoryCache;
@@ -150,11 +153,9 @@ class BlobTransfer {
     const handle = await open(this.path, 'a+');
     try {
       await this.goOn(handle);
-      await this.source.connection.retried(
-        () => this.transfer(handle),
-        () => this.written,
-        brokenOff,
-      );
+      await this.source.connection.retried(() => this.transfer(handle), {
+        ...{ attempts: TRANSFER_FAILURES, explain: brokenOff, progress: () => this.written },
+      });
       const found = this.hash.digest('hex');
       if (found === this.file.digest) await handle.sync();
       else await this.discard(handle);

@@ -19,10 +19,10 @@ import type { ModelName } from './model-name.js';
 
 /** A page of a listing has at most 1,000 files; a model's description may hold long tables. */
 const MAX_ANSWER_BYTES = 32 << 20;
-const ANSWER_TIMEOUT_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 20_000;
 const MAX_REDIRECTS = 5;
-/** Failures in a row, with no byte between them, after which the hub counts as unreachable. */
-const MAX_FAILURES = 6;
+/** Failures in a row after which the hub counts as unreachable: somebody waits who may have no network. */
+const ANSWER_FAILURES = 3;
 
 /** Shorter waits are not worth a line. */
 const TOLD_WAIT_MS = 3_000;
@@ -32,6 +32,14 @@ export interface ConnectionOptions {
   listener?: ProgressListener | undefined;
   /** In [0, 1), for the time between two attempts. */
   random?: (() => number) | undefined;
+}
+
+/** How long something is tried. */
+export interface Persistence {
+  attempts: number;
+  explain(asked: Asked, found: string): InputError;
+  /** What grows as long as there is a point in going on. */
+  progress?: () => number;
 }
 
 export class HubConnection {
@@ -73,7 +81,9 @@ export class HubConnection {
    */
   readonly fetch = async (input: string | URL | Request): Promise<Response> => {
     const address = new URL(input instanceof Request ? input.url : input);
-    const { status, headers, body } = await this.retried(() => this.answer(address));
+    const { status, headers, body } = await this.retried(() => this.answer(address), {
+      ...{ attempts: ANSWER_FAILURES, explain: unreachable },
+    });
     parseShallowJson(body);
     return new Response(body, { status, headers });
   };
@@ -101,15 +111,12 @@ export class HubConnection {
   }
 
   /**
-   * Does something until it succeeds, or has failed several times without any `progress` between.
+   * Does something until it succeeds, or has failed `attempts` times without any `progress` between.
    * @param explain what the last failure comes to.
    * @throws what `explain` gives; what else `work` throws.
    */
-  async retried<T>(
-    work: () => Promise<T>,
-    progress: () => number = () => 0,
-    explain: (asked: Asked, found: string) => InputError = unreachable,
-  ): Promise<T> {
+  async retried<T>(work: () => Promise<T>, how: Persistence): Promise<T> {
+    const { attempts, explain, progress = () => 0 } = how;
     let failures = 0;
     for (;;) {
       const before = progress();
@@ -118,7 +125,7 @@ export class HubConnection {
       } catch (error) {
         if (!(error instanceof TransientFailure)) throw error;
         failures = progress() > before ? 1 : failures + 1;
-        if (failures >= MAX_FAILURES) throw explain(this.asked, error.message);
+        if (failures >= attempts) throw explain(this.asked, error.message);
         const delay = retryDelay(failures - 1, error.askedMs, (this.options.random ?? Math.random)());
         this.tellOfWait(error.message, delay);
         await pause(delay, this.signal);

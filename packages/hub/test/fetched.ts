@@ -13,7 +13,7 @@ export const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'sdpo-h
 
 export interface Fetching extends Partial<Omit<FetchOptions, 'settings'>> {
   name?: string;
-  token?: string;
+  token?: string | undefined;
   offline?: boolean;
   idleMs?: number;
   events?: (ProgressEvent | NoticeEvent)[];

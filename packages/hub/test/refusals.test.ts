@@ -84,7 +84,7 @@ describe('the hub refuses', () => {
     [cache, refusals] = [await freshFolder(), Infinity];
     const before = hub.requests.length;
     await refused('hub-unreachable', { found: 'HTTP 429' });
-    expect(hub.requests.length - before).toBe(6);
+    expect(hub.requests.length - before).toBe(3);
   });
 
   it('does not answer', async () => {
@@ -212,6 +212,17 @@ describe('a listing', () => {
 });
 
 describe('the token', () => {
+  it('over a connection that others can read is told of', async () => {
+    const codes = async (url: string, token?: string) => {
+      const events: (ProgressEvent | NoticeEvent)[] = [];
+      await fetched({ url }, cache, { token, events }).catch(() => undefined);
+      return events.flatMap((event) => (event.type === 'notice' ? [event.code] : []));
+    };
+    expect(await codes('http://0.0.0.0:9', TOKEN)).toEqual(['token-in-clear']);
+    expect(await codes('http://0.0.0.0:9')).toEqual([]);
+    expect(await codes('http://127.0.0.1:9', TOKEN)).toEqual([]);
+  });
+
   it('goes to the hub with every request, and to nobody else', async () => {
     await fetchTiny({ token: TOKEN });
     const keyed = hub.requests.filter(({ authorization }) => authorization === `Bearer ${TOKEN}`);
