@@ -4,7 +4,7 @@
  */
 import type { Hash } from 'node:crypto';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   FolderLock,
   InputError,
@@ -100,13 +100,14 @@ async function lockOf(
 ): Promise<FolderLock> {
   await makeFolder(cache.lockFolder);
   const purpose = { code: 'hub-busy', what: 'file of the model' };
+  const name = `${file.digest}.selective-dpo.lock`;
   for (let told = false; ; told = true) {
     try {
-      return await FolderLock.acquire(cache.lockFolder, purpose, `${file.digest}.selective-dpo.lock`);
+      return await FolderLock.acquire(cache.lockFolder, purpose, name);
     } catch (error) {
       if (!(error instanceof InputError && error.code === purpose.code)) throw error;
-      const { found = 'another process', hint } = error.details;
-      const message = `${found} fetches ${file.path}: waiting for it (or ${hint})`;
+      const { found = 'another process' } = error.details;
+      const message = `${found} fetches ${file.path}: waiting for it; if it is gone, delete ${join(cache.lockFolder, name)}`;
       if (!told) listener?.({ type: 'notice', code: 'waiting', message });
       await pause(LOCK_WAIT_MS, connection.signal);
     }
