@@ -1,7 +1,8 @@
 /** The models and tokenizers that options name: folders, or names on the hub that are fetched first. */
 import type { Command } from 'commander';
 import type { ProgressListener } from '@selective-dpo/foundation';
-import { locateModel, type LocatedModel } from '@selective-dpo/hub';
+import { isModelName, locateModel, type LocatedModel } from '@selective-dpo/hub';
+import type { PolicyLocator } from '@selective-dpo/sweeps';
 
 /** Adds what a command with such options takes besides. */
 export function addOfflineOption(command: Command): Command {
@@ -11,7 +12,7 @@ export function addOfflineOption(command: Command): Command {
   );
 }
 
-export class ModelLocator {
+export class ModelLocator implements PolicyLocator {
   private readonly offline: boolean;
 
   /**
@@ -26,13 +27,9 @@ export class ModelLocator {
     this.offline = values['offline'] === true;
   }
 
-  /**
-   * A model with its weights.
-   * @param path the folder that is meant before a name on the hub; as given unless told otherwise.
-   * @throws InputError, Interrupted as `locateModel`.
-   */
-  model(given: string, path?: string): Promise<LocatedModel> {
-    return this.locate('model', given, path);
+  /** A model with its weights. @throws InputError, Interrupted as `locateModel`. */
+  model(given: string): Promise<LocatedModel> {
+    return this.find('model', given);
   }
 
   /** The folder of a model, where an option names one. @throws as {@link model}. */
@@ -42,10 +39,20 @@ export class ModelLocator {
 
   /** The folder of a tokenizer, where an option names one: of a model on the hub without its weights. @throws as {@link model}. */
   async tokenizerFolder(given: string | undefined): Promise<string | undefined> {
-    return given === undefined ? undefined : (await this.locate('tokenizer', given)).directory;
+    return given === undefined ? undefined : (await this.find('tokenizer', given)).directory;
   }
 
-  private locate(part: 'model' | 'tokenizer', given: string, path = given): Promise<LocatedModel> {
+  /** Whether a text that is no path on this machine may be a name on the hub. */
+  knows(given: string): boolean {
+    return isModelName(given);
+  }
+
+  /** The folder of a model whose name stands in a file: `path` is the folder that is meant before the name. @throws as {@link model}. */
+  async locate(given: string, path: string): Promise<string> {
+    return (await this.find('model', given, path)).directory;
+  }
+
+  private find(part: 'model' | 'tokenizer', given: string, path = given): Promise<LocatedModel> {
     const { offline, listener, signal } = this;
     return locateModel(given, { part, path, offline, listener, signal });
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InputError } from '@selective-dpo/foundation';
 import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '@selective-dpo/model';
 import type { ModelName } from './model-name.js';
-import { SMALL_FILES, refuseIncomplete, shardsOf, type ModelPart } from './needed-files.js';
+import { FIRST_FILE, SMALL_FILES, shardsOf, type ModelPart } from './needed-files.js';
 import type { RepositoryCache } from './repository-cache.js';
 
 export interface FetchedModel {
@@ -43,19 +43,12 @@ async function missingFiles(
   given: string,
 ): Promise<string[]> {
   const listed = new Set(await cache.listedByPython(commit));
-  const lacks = async (name: string): Promise<boolean> => !(await cache.has(commit, name));
-  const small: string[] = [];
-  const present: string[] = [];
+  const lacking: string[] = [];
   for (const name of SMALL_FILES) {
-    if (!(await lacks(name))) present.push(name);
-    else if (listed.has(name)) small.push(name);
+    const isNeeded = name === FIRST_FILE[part] || listed.has(name);
+    if (isNeeded && !(await cache.has(commit, name))) lacking.push(name);
   }
-  try {
-    refuseIncomplete(part, [...present, ...small], given);
-  } catch {
-    return [...small, part === 'model' ? 'config.json' : 'tokenizer.json'];
-  }
-  return part === 'tokenizer' ? small : [...small, ...(await missingWeightFiles(cache, commit, given))];
+  return part === 'tokenizer' ? lacking : [...lacking, ...(await missingWeightFiles(cache, commit, given))];
 }
 
 async function missingWeightFiles(cache: RepositoryCache, commit: string, given: string): Promise<string[]> {
@@ -73,7 +66,7 @@ function notCached(cache: RepositoryCache, file: string, found: string): InputEr
     {
       file,
       found: `${found}, in ${cache.folder}`,
-      hint: 'run once with a network and without HF_HUB_OFFLINE, or put the model there',
+      hint: 'run once with a network, without --offline and HF_HUB_OFFLINE, or put the model there',
     },
   );
 }

@@ -45,7 +45,6 @@ export interface Persistence {
 export class HubConnection {
   private readonly client: HttpClient;
   private readonly bare = new HttpClient(undefined);
-
   readonly asked: Asked;
 
   /** @param given the name as the user wrote it. */
@@ -135,7 +134,9 @@ export class HubConnection {
 
   private tellOfWait(why: string, ms: number): void {
     if (ms < TOLD_WAIT_MS) return;
-    const message = `${this.settings.endpoint.host}: ${why}; asking again in ${Math.round(ms / 1000)} s`;
+    // eslint-disable-next-line no-control-regex
+    const said = why.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+    const message = `${this.settings.endpoint.host}: ${said}; asking again in ${Math.round(ms / 1000)} s`;
     this.options.listener?.({ type: 'notice', code: 'hub-waits', message });
   }
 

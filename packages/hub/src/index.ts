@@ -2,5 +2,5 @@ export { locateModel, type LocatedModel, type ModelOrigin } from './locate-model
 export { fetchModel, type FetchOptions } from './fetch-model.js';
 export type { FetchedModel } from './cached-model.js';
 export { hubSettings, type HubSettings } from './hub-settings.js';
-export { parseModelName, type ModelName } from './model-name.js';
+export { isModelName, parseModelName, type ModelName } from './model-name.js';
 export type { ModelPart } from './needed-files.js';

@@ -19,11 +19,9 @@ const PART = /^[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?$/;
  * @throws InputError `hub-revision` for a name with a revision that cannot be one.
  */
 export function parseModelName(text: string): ModelName | undefined {
-  const at = text.indexOf('@');
-  const repository = at < 0 ? text : text.slice(0, at);
-  const parts = repository.split('/');
-  if (parts.length !== 2 || !parts.every(isPart)) return undefined;
-  const revision = at < 0 ? DEFAULT_REVISION : text.slice(at + 1);
+  const repository = repositoryOf(text);
+  if (repository === undefined) return undefined;
+  const revision = text === repository ? DEFAULT_REVISION : text.slice(repository.length + 1);
   if (isRevision(revision)) return { repository, revision };
   throw new InputError('hub-revision', 'this cannot be the revision of a model', {
     file: text,
@@ -32,9 +30,21 @@ export function parseModelName(text: string): ModelName | undefined {
   });
 }
 
+/** Whether a text would be asked of the hub where it is no path on this machine. */
+export function isModelName(text: string): boolean {
+  return repositoryOf(text) !== undefined;
+}
+
 /** Whether a revision is a whole commit, which never changes its meaning. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
+}
+
+/** What stands before the first @, if it is of the form of a repository. */
+function repositoryOf(text: string): string | undefined {
+  const repository = text.split('@', 1)[0]!;
+  const parts = repository.split('/');
+  return parts.length === 2 && parts.every(isPart) ? repository : undefined;
 }
 
 function isPart(part: string): boolean {

@@ -16,7 +16,11 @@ export type ModelPart = 'model' | 'tokenizer';
 /** Small files: what they hold is looked at before any weights are fetched. */
 export const SMALL_FILES: readonly string[] = [CONFIG_FILE, ...COMPANION_FILES];
 
-const TOKENIZER_FILE = 'tokenizer.json';
+/** The file that a part cannot do without. */
+export const FIRST_FILE: Readonly<Record<ModelPart, string>> = {
+  model: CONFIG_FILE,
+  tokenizer: 'tokenizer.json',
+};
 
 /**
  * The file of a repository from which its weights are found: `model.safetensors` or an index.
@@ -46,12 +50,11 @@ export async function shardsOf(index: string, source: string): Promise<string[]>
   return shards;
 }
 
-/** @throws InputError `hub-not-a-model` where the files that a part cannot do without are not among `names`. */
+/** @throws InputError `hub-not-a-model` where the file that a part cannot do without is not among `names`. */
 export function refuseIncomplete(part: ModelPart, names: Iterable<string>, source: string): void {
   const all = new Set(names);
-  const needed = part === 'model' ? CONFIG_FILE : TOKENIZER_FILE;
-  if (all.has(needed)) return;
-  throw new InputError('hub-not-a-model', `the repository holds no ${needed}`, {
+  if (all.has(FIRST_FILE[part])) return;
+  throw new InputError('hub-not-a-model', `the repository holds no ${FIRST_FILE[part]}`, {
     file: source,
     found: quoteValue([...all].slice(0, 5)),
     hint: `give a model${part === 'model' ? '' : ' with a fast tokenizer'} in the layout of transformers`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseModelName } from '../src/index.js';
+import { isModelName, parseModelName } from '../src/index.js';
 
 describe('a name on the hub', () => {
   it.each([
@@ -11,6 +11,7 @@ describe('a name on the hub', () => {
     [`org/name@${'a'.repeat(40)}`, 'org/name', 'a'.repeat(40)],
   ])('%s', (text, repository, revision) => {
     expect(parseModelName(text)).toEqual({ repository, revision });
+    expect(isModelName(text)).toBe(true);
   });
 
   it.each([
@@ -33,6 +34,7 @@ describe('a name on the hub', () => {
     `a/${'b'.repeat(97)}`,
   ])('%j is none', (text) => {
     expect(parseModelName(text)).toBeUndefined();
+    expect(isModelName(text)).toBe(false);
   });
 
   it.each([

@@ -227,6 +227,8 @@ describe('a bad sweep file', () => {
 });
 
 describe('a policy that is no folder', () => {
+  const knows = (given: string) => given.startsWith('org/');
+
   it('is asked for once by its name, after all that costs nothing, and trained from where it was found', async () => {
     const asked: string[][] = [];
     const locate = (given: string, path: string) => {
@@ -234,32 +236,32 @@ describe('a policy that is no folder', () => {
       return Promise.resolve(join(dirname(path), '..', 'policy'));
     };
     const file = await sweepFile(['policy: org/name', 'cache: cache', 'seeds: [0, 1]']);
-    const { runs } = await planSweep(file, locate);
+    const { runs } = await planSweep(file, { knows, locate });
     const folder = dirname(file);
     expect(asked).toEqual([['org/name', join(folder, 'org', 'name')]]);
     expect(runs.map(({ policyDirectory }) => policyDirectory)).toEqual([
       join(folder, 'policy'),
       join(folder, 'policy'),
     ]);
-    const plain = await planSweep(
-      await sweepFile(['policy: policy', 'cache: cache', 'seeds: [0, 1]']),
-      locate,
-    );
+    const plain = await planOf('seeds: [0, 1]');
     expect(plain.runs.map(({ digest }) => digest)).toEqual(runs.map(({ digest }) => digest));
-    const broken = await sweepFile(['policy: org/name', 'cache: absent']);
-    expect(await refusalOf(() => planSweep(broken, locate))).toMatchObject([
-      { code: 'sweep-source', details: { line: 2 } },
-    ]);
+    const refused = async (...lines: string[]) => {
+      const broken = await sweepFile(lines, 'broken.yaml');
+      return (await refusalOf(() => planSweep(broken, { knows, locate }))).map(({ details }) => details.line);
+    };
+    // With another problem nothing is fetched; folders that are missing are all told of.
+    expect(await refused('policy: org/name', 'cache: absent')).toEqual([2]);
+    expect(await refused('policy: absent', 'cache: absent')).toEqual([1, 2]);
     expect(asked).toHaveLength(1);
   });
 
   it('and is known to nobody is told of with its line', async () => {
     const file = await sweepFile(['cache: cache', 'policy: org/name']);
-    const refuse = () =>
+    const locate = () =>
       Promise.reject(
         new InputError('hub-model-missing', 'no such model', { file: 'org/name', hint: 'check the name' }),
       );
-    expect(await refusalOf(() => planSweep(file, refuse))).toMatchObject([
+    expect(await refusalOf(() => planSweep(file, { knows, locate }))).toMatchObject([
       { code: 'hub-model-missing', details: { file, line: 2, field: 'org/name', hint: 'check the name' } },
     ]);
     // Without anybody to ask it is a folder that is missing.

@@ -59,10 +59,7 @@ export function addSweepCommand(program: Command, context: CommandContext): void
         for (const [, flag] of modes.slice(1)) options.refuse(flag, `with ${modes[0]![1]}`, 'one of both');
         options.finish();
         const locator = new ModelLocator(values, writer.listen, signal);
-        const plan = await planSweep(
-          file,
-          async (given, path) => (await locator.model(given, path)).directory,
-        );
+        const plan = await planSweep(file, locator);
         if (asked !== undefined) refuseUnheldMetric(asked, plan);
         const mode = modes[0]?.[0];
         if (mode === 'printCommands') {

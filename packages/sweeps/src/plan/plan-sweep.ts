@@ -19,14 +19,14 @@ const MAX_PROBLEMS = 100;
 
 /**
  * Reads and checks a sweep.
- * @param locatePolicy asked for policies that are no folders.
+ * @param locator asked for policies that are no folders.
  * @throws InputErrors with every problem of the file and of the folders it names; InputError for a file that cannot be read;
- *   Interrupted where `locatePolicy` was stopped.
+ *   Interrupted where the locator was stopped.
  */
-export async function planSweep(file: string, locatePolicy?: PolicyLocator): Promise<SweepPlan> {
+export async function planSweep(file: string, locator?: PolicyLocator): Promise<SweepPlan> {
   const problems: InputError[] = [];
   const sweep = await readSweepFile(file, problems);
-  const sources = new SweepSources(sweep, problems, locatePolicy);
+  const sources = new SweepSources(sweep, problems, locator);
   sources.addImpliedAxes();
   checkCombinations(sweep, problems);
   await checkSettings(sweep, sources, problems);

@@ -21,12 +21,17 @@ export function partOfSources(settings: readonly Setting[]): { sources: Setting[
   };
 }
 
-/**
- * Finds a policy that is no folder, such as a name on the hub.
- * @param given as it stands in the file.
- * @param path the folder that it would be, which is returned for what is known to nobody.
- */
-export type PolicyLocator = (given: string, path: string) => Promise<string>;
+/** Finds policies that are no folders, such as models on the hub. */
+export interface PolicyLocator {
+  /** Whether what stands in the file may be something else than a folder. */
+  knows(given: string): boolean;
+  /**
+   * The folder of such a policy, which may have to be fetched.
+   * @param path the folder that it would be otherwise.
+   * @throws InputError, InputErrors; Interrupted.
+   */
+  locate(given: string, path: string): Promise<string>;
+}
 
 /** Resolves and checks the policies and caches of one sweep; each folder's digest is computed once. */
 export class SweepSources {
@@ -37,7 +42,7 @@ export class SweepSources {
   constructor(
     private readonly sweep: SweepFile,
     private readonly problems: InputError[],
-    private readonly locatePolicy: PolicyLocator | undefined,
+    private readonly locator: PolicyLocator | undefined,
   ) {}
 
   /** Where several folders have names and no setting chooses among them, every one of them is run. */
@@ -113,10 +118,10 @@ export class SweepSources {
 
   /** Finds a policy that is no folder; with problems in the file nothing is fetched. Returns whether there is a folder to check. */
   private async locate({ given, directory, line }: Source): Promise<boolean> {
-    if (this.locatePolicy === undefined || (await kindOf(directory)) !== undefined) return true;
+    if (this.locator?.knows(given) !== true || (await kindOf(directory)) !== undefined) return true;
     if (this.problems.length > 0) return false;
     try {
-      this.located.set(directory, await this.locatePolicy(given, directory));
+      this.located.set(directory, await this.locator.locate(given, directory));
       return true;
     } catch (error) {
       const problems = problemsOf(error);
