@@ -103,10 +103,14 @@ function lines(pair: TokensOfPair, texts: Texts, config: TrainingConfig, writer:
             : 'colour: log-prob under the reference, orange near 0, blue where it is unlikely',
         ]
       : []),
-    selects
-      ? `kept tokens are ${marks}: selection ${config.selection}, keep ${config.keep}`
-      : 'nothing is selected without a policy: give --policy DIR',
+    selects ? keptLine(config, marks) : 'nothing is selected without a policy: give --policy DIR',
   ];
+}
+
+function keptLine({ selection, keep, loss }: TrainingConfig, marks: string): string {
+  return selection === 'all'
+    ? `every token is kept and ${marks}: selection all${loss === 'sigmoid' ? '' : `, as loss ${loss} has it`}`
+    : `kept tokens are ${marks}: selection ${selection}, keep ${keep}`;
 }
 
 function tinted(token: PairToken, texts: Texts) {

@@ -48,7 +48,7 @@ export const cacheInputsSchema = z.strictObject({
     maxPromptLength: z.int().min(1).nullable(),
     truncation: z.enum(['keep_start', 'keep_end']),
   }),
-  /** Digests of a model's files, or the name under which a server offers a model whose files are not seen. */
+  /** Digests of a model's files, or the name under which a server offers a model, or an import names it, whose files are not seen. */
   model: z.union([
     z.strictObject({
       weightsSha256: digest,
@@ -57,6 +57,7 @@ export const cacheInputsSchema = z.strictObject({
       origin: originSchema.optional(),
     }),
     z.strictObject({ servedModel: z.string().regex(SERVED_NAME) }),
+    z.strictObject({ importedModel: z.string().regex(SERVED_NAME) }),
   ]),
   /** Kind, engine, precision, versions, batch size: whatever may change a value's last bits. */
   scorer: z.record(z.string(), z.union([z.string(), z.number()])),
@@ -70,6 +71,8 @@ export type CacheInputs = z.infer<typeof cacheInputsSchema>;
 /** The reference for people and model cards: the digest of its weights with its name on the hub, or its name on a server. */
 export function describeReference(model: CacheInputs['model']): string {
   if ('servedModel' in model) return `${model.servedModel}, on a server: digest of its weights not known`;
+  if ('importedModel' in model)
+    return `${model.importedModel}, scored elsewhere: digest of its weights not known`;
   const { weightsSha256, origin } = model;
   return origin === undefined ? weightsSha256 : `${weightsSha256}, ${origin.repository} at ${origin.commit}`;
 }
