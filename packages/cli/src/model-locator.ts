@@ -38,6 +38,8 @@ export class ModelLocator implements PolicyLocator {
   }
 
   /** The folder of a tokenizer, where an option names one: of a model on the hub without its weights. @throws as {@link model}. */
+  tokenizerFolder(given: string): Promise<string>;
+  tokenizerFolder(given: string | undefined): Promise<string | undefined>;
   async tokenizerFolder(given: string | undefined): Promise<string | undefined> {
     return given === undefined ? undefined : (await this.find('tokenizer', given)).directory;
   }

@@ -61,7 +61,7 @@ export function addImportCommand(cache: Command, context: CommandContext): void 
         options.finish();
         await requireFile(dataFile);
         const locator = new ModelLocator(values, writer.listen, signal);
-        const tokenizerDirectory = (await locator.tokenizerFolder(tokenizer))!;
+        const tokenizerDirectory = await locator.tokenizerFolder(tokenizer);
         const { rows, shards, dropped } = await importCache({
           ...{ dataFile, tokenizerDirectory, reference, outDirectory, rowsPerShard, toolVersion: VERSION },
           ...{ listener: writer.listen, signal },

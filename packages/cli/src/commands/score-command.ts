@@ -113,7 +113,7 @@ async function locatedReference(
 ): Promise<ReferenceOptions> {
   if ('server' in reference) {
     const { tokenizerDirectory } = reference;
-    return { ...reference, tokenizerDirectory: (await locator.tokenizerFolder(tokenizerDirectory))! };
+    return { ...reference, tokenizerDirectory: await locator.tokenizerFolder(tokenizerDirectory) };
   }
   const { directory, origin } = await locator.model(reference.modelDirectory);
   const tokenizerDirectory = await locator.tokenizerFolder(reference.tokenizerDirectory);
