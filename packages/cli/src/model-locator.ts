@@ -32,16 +32,21 @@ export class ModelLocator implements PolicyLocator {
     return this.find('model', given);
   }
 
+  /** A tokenizer: of a model on the hub without its weights. @throws as {@link model}. */
+  tokenizer(given: string): Promise<LocatedModel> {
+    return this.find('tokenizer', given);
+  }
+
   /** The folder of a model, where an option names one. @throws as {@link model}. */
   async modelFolder(given: string | undefined): Promise<string | undefined> {
     return given === undefined ? undefined : (await this.model(given)).directory;
   }
 
-  /** The folder of a tokenizer, where an option names one: of a model on the hub without its weights. @throws as {@link model}. */
+  /** The folder of a {@link tokenizer}, where an option names one. @throws as {@link model}. */
   tokenizerFolder(given: string): Promise<string>;
   tokenizerFolder(given: string | undefined): Promise<string | undefined>;
   async tokenizerFolder(given: string | undefined): Promise<string | undefined> {
-    return given === undefined ? undefined : (await this.find('tokenizer', given)).directory;
+    return given === undefined ? undefined : (await this.tokenizer(given)).directory;
   }
 
   /** Whether a text that is no path on this machine may be a name on the hub. */

@@ -66,7 +66,7 @@ function notCached(cache: RepositoryCache, file: string, found: string): InputEr
     {
       file,
       found: `${found}, in ${cache.folder}`,
-      hint: 'run once with a network, without --offline and HF_HUB_OFFLINE, or put the model there',
+      hint: 'fetch it where there is a network (sdpo fetch), without --offline and HF_HUB_OFFLINE',
     },
   );
 }

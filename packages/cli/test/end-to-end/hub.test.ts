@@ -155,6 +155,45 @@ describe('a reference by its name', () => {
   }, 120_000);
 });
 
+describe('models fetched beforehand', () => {
+  it('are there without a network, a tokenizer without weights', async () => {
+    const { code, stdout, stderr } = await sdpo(
+      ['fetch', 'org/policy', 'org/reference', '--tokenizer', '--json'],
+      {
+        environment,
+      },
+    );
+    expect(code, stderr).toBe(0);
+    const { models } = JSON.parse(stdout.trim().split('\n').at(-1)!) as { models: { directory: string }[] };
+    expect(models).toMatchObject([
+      { name: 'org/policy', repository: 'org/policy', commit: COMMIT },
+      { name: 'org/reference', repository: 'org/reference', commit: COMMIT },
+    ]);
+    expect(await readdir(models[0]!.directory)).not.toContain(WEIGHTS);
+    expect((await sdpo(['fetch', 'org/policy'], { environment })).stdout).toContain(
+      `org/policy: commit ${COMMIT} in `,
+    );
+    await hub.close();
+    const text = [
+      'generate',
+      '--model',
+      'org/policy',
+      '--prompt',
+      'Two',
+      '--max-new-tokens',
+      '2',
+      '--engine',
+      'wasm',
+    ];
+    const offline = { ...environment, HF_HUB_OFFLINE: '1' };
+    expect((await sdpo(text, { environment: offline })).code).toBe(0);
+    const missing = await sdpo(['fetch', 'org/reference', '--offline'], { environment });
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('without model.safetensors')]);
+    const path = await sdpo(['fetch', './policy'], { environment });
+    expect([path.code, path.stderr]).toEqual([2, expect.stringContaining('or no name of a model')]);
+  }, 60_000);
+});
+
 describe('names and paths', () => {
   it('that are neither are told of as both', async () => {
     const { code, stderr } = await sdpo(scoreInto('/no/cache', 'models/polcy'), { environment });
