@@ -39,8 +39,14 @@ export async function openRegularFile(path: string): Promise<OpenFile> {
   });
 }
 
+<<<<<<< HEAD
 function identityOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
+=======
+/** Refuses what is no file that can be read. @throws InputError as {@link openRegularFile}. */
+export async function requireFile(path: string): Promise<void> {
+  await (await openRegularFile(path)).handle.close();
+>>>>>>> main
 }
 
 /**
@@ -78,6 +84,6 @@ export async function refuseLinkedFolder(path: string): Promise<void> {
     file: path,
     found: status.isSymbolicLink() ? 'a link' : 'a file',
     expected: 'a folder',
-    hint: 'remove it, or choose another --out',
+    hint: 'remove it, or choose another place',
   });
 }

@@ -16,13 +16,16 @@ import { resolveTrainingConfig, readRun, runOfFolder } from '@selective-dpo/trai
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
 import { formatBytes, formatCount } from '../console/format.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 import { inspectPair } from './inspect-pair.js';
 
+/** Pairs, unless told otherwise. */
+const SAMPLE = 64;
+
 /** `sdpo inspect`: look at a cache, a run or a sweep. */
 export function addInspectCommand(program: Command, context: CommandContext): void {
-  program
-    .command('inspect')
+  addOfflineOption(program.command('inspect'))
     .description(
       'look at a cache, a run or a sweep: a page on this machine, one file, or a pair on the terminal',
     )
@@ -31,13 +34,16 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       '[settings...]',
       'with --pair: key=value, as for sdpo train: selection, keep, spanUnit, seed, engine, …',
     )
-    .option('--tokenizer <dir>', 'folder of the tokenizer, for texts; it is remembered')
+    .option(
+      '--tokenizer <dir>',
+      'folder of the tokenizer, or org/name[@revision], for texts; it is remembered',
+    )
     .option('--cache <dir>', 'of a run: the cache it was trained from, for its pairs')
     .option(
       '--policy <dir>',
-      'the policy before training: of a run beside its checkpoints, with --pair for its scores',
+      'the policy before training, a folder or org/name[@revision]: of a run beside its checkpoints, with --pair for its scores',
     )
-    .option('--sample <n>', "pairs that a run's policies are measured on (64), pairs in a file (50)")
+    .option('--sample <n>', "pairs that a run's policies are measured on, and pairs in a file (64)")
     .option(
       '--engine <name>',
       `where they are measured: ${ENGINE_CHOICES.join(', ')} (default: the run's own)`,
@@ -50,7 +56,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
     .action((folder: string, settings: string[], values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
         const options = new OptionReader(values);
-        const request = {
+        const asked = {
           tokenizerDirectory: options.text('tokenizer'),
           cacheDirectory: options.text('cache'),
           policyDirectory: options.text('policy'),
@@ -65,6 +71,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         if (settings.length > 0 && modes[0] !== 'pair')
           options.refuse('settings', settings[0]!, 'only with --pair');
         options.finish();
+        const request = await located(asked, new ModelLocator(values, writer.listen, signal));
         const pair = options.text('pair');
         if (pair !== undefined) {
           const config = await resolveTrainingConfig(undefined, settings);
@@ -73,28 +80,38 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         const page = await webPage();
         const site = await openSite(folder, {
           ...{ ...request, listener: writer.listen, signal },
-          sample: request.sample ?? (modes[0] === 'html' ? 50 : 64),
+          sample: request.sample ?? SAMPLE,
         });
         tellWhatIsMissing(site, writer);
         const directory = options.text('export');
         const file = options.text('html');
         if (directory !== undefined) {
-          const { files } = await exportSite(site, page, directory, writer.listen);
+          const { files } = await exportSite(site, page, directory, { listener: writer.listen, signal });
           writer.result({ directory, files }, [
             `${directory}: ${formatCount(files, 'file')}; open it through any static host`,
           ]);
         } else if (file !== undefined) {
-          const small = await sampleSite(
-            site,
-            await cacheOf(folder, request.cacheDirectory),
-            request.sample ?? 50,
-            await seedOf(folder),
-          );
-          const bytes = await writeSingleFile(small.files, page, file);
+          const small = await sampleSite(site, await cacheOf(folder, request.cacheDirectory), {
+            ...{ sample: request.sample ?? SAMPLE, seed: await seedOf(folder) },
+            ...{ listener: writer.listen, signal },
+          });
+          const bytes = await writeSingleFile(small.files, page, file, signal);
           writer.result({ file, bytes }, [`${file}: ${formatBytes(bytes)}; open it in a browser`]);
         } else await serve(site, page, port, writer, signal);
       }),
     );
+}
+
+/** A request with folders in place of names on the hub. */
+async function located<
+  T extends { tokenizerDirectory: string | undefined; policyDirectory: string | undefined },
+>(request: T, locator: ModelLocator): Promise<T> {
+  const tokenizerDirectory = await locator.tokenizerFolder(request.tokenizerDirectory);
+  return {
+    ...request,
+    tokenizerDirectory,
+    policyDirectory: await locator.modelFolder(request.policyDirectory),
+  };
 }
 
 async function serve(

@@ -1,5 +1,9 @@
 /** What a cache holds, for people: counts, what it was made of, and whether its reference orders the pairs. */
+<<<<<<< HEAD
 import { Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
+=======
+import type { ReferenceFigures } from './cache-figures.js';
+>>>>>>> main
 import type { CacheInputs } from './cache-inputs.js';
 import { CacheReader } from './cache-reader.js';
 import { sumLogps } from './cache-row.js';
@@ -9,11 +13,14 @@ export interface CacheInfo {
   rows: number;
   responseTokens: number;
   shards: number;
+  /** Of all files. */
   bytes: number;
+  /** Of the Parquet shards, which hold the same as the Arrow ones. */
+  parquetBytes: number;
   /** Nats a response token. */
   meanRefLogp: number;
-  /** Share of pairs whose chosen response has the higher mean log-prob a token under the reference. */
-  refPrefersChosen: number;
+  /** Share of pairs whose chosen response has the higher log-prob under the reference: by the sum, and by the mean a token. */
+  reference: Pick<ReferenceFigures, 'accuracy' | 'accuracyPerToken'>;
   /** Rows left out, by reason. */
   dropped: Record<string, number>;
   inputs: CacheInputs;
@@ -35,8 +42,12 @@ export async function cacheInfo(
 ): Promise<CacheInfo> {
   const reader = await CacheReader.open(directory);
   try {
+<<<<<<< HEAD
     const meter = new ProgressMeter('info', 'pairs', reader.rowCount);
     let [read, sum, preferred] = [0, 0, 0];
+=======
+    let [sum, ordered, orderedPerToken] = [0, 0, 0];
+>>>>>>> main
     for await (const row of reader.rows()) {
       if (signal?.aborted === true)
         throw new Interrupted('stopped while reading the cache', 'run the same command again');
@@ -44,7 +55,8 @@ export async function cacheInfo(
       const chosen = sumLogps(row.chosenRefLogps);
       const rejected = sumLogps(row.rejectedRefLogps);
       sum += chosen + rejected;
-      if (chosen / row.chosenIds.length > rejected / row.rejectedIds.length) preferred++;
+      if (chosen > rejected) ordered++;
+      if (chosen / row.chosenIds.length > rejected / row.rejectedIds.length) orderedPerToken++;
     }
     const { rows, responseTokens, shards, dropped, inputs } = reader.manifest;
     const rescored = rescoredOf(reader.manifest);
@@ -53,8 +65,9 @@ export async function cacheInfo(
       responseTokens,
       shards: shards.length,
       bytes: filesOf(reader.manifest).reduce((total, file) => total + file.bytes, 0),
+      parquetBytes: shards.reduce((total, { parquet }) => total + parquet.bytes, 0),
       meanRefLogp: sum / responseTokens,
-      refPrefersChosen: preferred / rows,
+      reference: { accuracy: ordered / rows, accuracyPerToken: orderedPerToken / rows },
       dropped,
       inputs,
       ...(rescored && { rescored }),

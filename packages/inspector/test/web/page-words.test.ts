@@ -90,16 +90,18 @@ describe('what the page says of a reference', () => {
       },
     });
 
-  it('is a warning below 55%', () => {
-    expect(reference(0.5499).tone).toBe('bad');
-    expect(reference(0.5499).advice).toContain('weak point');
+  it('is a warning below 55%, as the trainer gives it, unless that may be chance', () => {
+    expect(reference(0.51).tone).toBe('bad');
+    expect(reference(0.51).advice).toContain('weak point');
+    expect(reference(0.5499).tone).toBe('fair');
+    expect(reference(0.5499).headline).toContain('too few pairs');
     expect(reference(0.55).tone).toBe('fair');
     expect(reference(0.8).tone).toBe('good');
   });
 
   it('says how far it may be off', () => {
-    // 1.96 · √(0.5 · 0.5 / 1000) = 0.03099
-    expect(reference(0.5).certainty).toBe('±3.1 points (95% interval over 1000 pairs)');
+    // Wilson: half of 1.96 / (1 + 1.96²/1000) · √(0.25/1000 + 1.96²/4000²) = 0.0309
+    expect(reference(0.5).certainty).toBe('46.9% to 53.1% (95% interval over 1000 pairs)');
   });
 
   it('names lengths as a cause where the mean does better', () => {
@@ -123,5 +125,18 @@ describe('plots', () => {
     expect(density.tokens).toBe(3);
     expect(density.counts.reduce((a, b) => a + b)).toBe(3);
     expect(densityPlot(density, '<b>').title).toBe('<b>');
+  });
+
+  it('say how many tokens lie beyond the axes, where any do', () => {
+    const near = Array.from({ length: 300 }, (_, i) => -i / 300);
+    const list = (more: number[]) => [
+      { ref: Float32Array.of(...near, ...more), policy: Float32Array.of(...near, ...more) },
+    ];
+    const far = densityOf(list([-30, -40]));
+    expect([far.low, far.below]).toEqual([-1, 2]);
+    expect(densityPlot(far, 't').notes[0]).toContain('2 of them lie below −1');
+    const none = densityOf(list([]));
+    expect(none.below).toBe(0);
+    expect(densityPlot(none, 't').notes[0]).not.toContain('below');
   });
 });

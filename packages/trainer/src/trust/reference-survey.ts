@@ -6,14 +6,10 @@ import {
   type NoticeEvent,
   type ProgressListener,
 } from '@selective-dpo/foundation';
-import type { CacheReader, CacheRow } from '@selective-dpo/data';
+import { isWeakReference, wilsonInterval, type CacheReader, type CacheRow } from '@selective-dpo/data';
 import type { TrainingConfig } from '../config/training-config.js';
 import { pairTrust, referenceMargin } from './pair-trust.js';
 import { rememberOrder, rememberedOrder, type ReferenceOrder } from './remembered-order.js';
-import { wilsonInterval } from './wilson-interval.js';
-
-/** A reference that orders fewer pairs than this is no good judge of which tokens matter. */
-const LEAST_ORDERED = 0.55;
 
 /** Of caches below this a look through takes less than a second, and is not remembered. */
 const LEAST_REMEMBERED = 100_000;
@@ -116,13 +112,10 @@ async function* everyRow(cache: CacheReader, { listener, signal }: SurveyOptions
 
 const RESUME = 'run the same command with --resume';
 
-/**
- * A warning where the reference orders too few of the pairs, and that is not chance: the upper end of Wilson's 95% interval lies below
- * {@link LEAST_ORDERED}.
- */
+/** A warning for a reference that {@link isWeakReference}. */
 export function referenceWarning({ pairs, ordered }: ReferenceSurvey): NoticeEvent | undefined {
+  if (!isWeakReference(ordered, pairs)) return undefined;
   const { low, high } = wilsonInterval(ordered, pairs);
-  if (high >= LEAST_ORDERED) return undefined;
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
   return {
     type: 'notice',
