@@ -39,14 +39,13 @@ export async function openRegularFile(path: string): Promise<OpenFile> {
   });
 }
 
-<<<<<<< HEAD
 function identityOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
-=======
+}
+
 /** Refuses what is no file that can be read. @throws InputError as {@link openRegularFile}. */
 export async function requireFile(path: string): Promise<void> {
   await (await openRegularFile(path)).handle.close();
->>>>>>> main
 }
 
 /**

@@ -1,9 +1,6 @@
 /** What a cache holds, for people: counts, what it was made of, and whether its reference orders the pairs. */
-<<<<<<< HEAD
 import { Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
-=======
 import type { ReferenceFigures } from './cache-figures.js';
->>>>>>> main
 import type { CacheInputs } from './cache-inputs.js';
 import { CacheReader } from './cache-reader.js';
 import { sumLogps } from './cache-row.js';
@@ -42,12 +39,8 @@ export async function cacheInfo(
 ): Promise<CacheInfo> {
   const reader = await CacheReader.open(directory);
   try {
-<<<<<<< HEAD
     const meter = new ProgressMeter('info', 'pairs', reader.rowCount);
-    let [read, sum, preferred] = [0, 0, 0];
-=======
-    let [sum, ordered, orderedPerToken] = [0, 0, 0];
->>>>>>> main
+    let [read, sum, ordered, orderedPerToken] = [0, 0, 0, 0];
     for await (const row of reader.rows()) {
       if (signal?.aborted === true)
         throw new Interrupted('stopped while reading the cache', 'run the same command again');
