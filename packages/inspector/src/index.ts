@@ -17,5 +17,5 @@ export { webPage } from './site/web-page.js';
 export { startSiteServer, type SiteServer, type SiteServerOptions } from './server/site-server.js';
 export { exportSite } from './site/export-site.js';
 export { sampleSite } from './site/sample-site.js';
-export { writeSingleFile } from './site/single-file.js';
+export { refusePagePlace, writeSingleFile } from './site/single-file.js';
 export { PairInspector, findPair, type PairToken, type TokensOfPair } from './pair/pair-tokens.js';

@@ -39,6 +39,8 @@ export interface CacheDescription {
   rows: number;
   /** First pair of each shard, and where its Parquet file lies, relative to the page. */
   shards: readonly { firstRow: number; rows: number; file: string; bytes: number }[];
+  /** The whole cache's Parquet shards, and their bytes: a sample has others. */
+  stored: { shards: number; bytes: number };
   /** Relative to the page; absent where no tokenizer was given. */
   vocabulary?: string;
   overview: string;

@@ -20,7 +20,7 @@ import {
 } from '../src/index.js';
 import type { Overview, Vocabulary } from '../src/site-contract.js';
 import { contentOf, type SiteFiles } from '../src/site/site-files.js';
-import { pairRows as letterRows, testFolder, writeCache } from './small-cache.js';
+import { ROWS_PER_SHARD, pairRows as letterRows, testFolder, writeCache } from './small-cache.js';
 
 import { PAIRS, jsonOf, pageOf, smallRun, type SmallRun } from './small-sites.js';
 
@@ -162,6 +162,9 @@ describe('a single file', () => {
     const [all, some] = [await read(site.files), await read(files)];
     const held = description.cache!.shards.map(({ firstRow }) => firstRow);
     expect(held[0]! < 1024 && held.at(-1)! >= 2048).toBe(true);
+    // Of the cache itself, not of the file.
+    expect(description.cache!.stored).toEqual(site.description.cache!.stored);
+    expect(description.cache!.stored.shards).toBe(Math.ceil(2_500 / ROWS_PER_SHARD));
     expect(some).toEqual(held.map((row) => all[row]));
   });
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { cacheInfo, isWeakReference, mergeCache, verifyCache, type CacheInfo } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
 import { shownText } from '../console/token-lines.js';
+import { describeDropped } from './dropped.js';
 import { addExportCommand, addImportCommand } from './cache-exchange.js';
 import { formatBytes, twoColumns } from '../console/format.js';
 
@@ -75,11 +76,6 @@ function describeReference({ reference, rows }: CacheInfo): string {
   );
   const weak = isWeakReference(Math.round(reference.accuracy * rows), rows) ? '; weak, see sdpo inspect' : '';
   return `${sum}% of pairs by the sum, ${mean}% by the mean a token${weak}`;
-}
-
-function describeDropped(dropped: Partial<Record<string, number>>): string {
-  const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`);
-  return reasons.length === 0 ? 'none' : reasons.join(', ');
 }
 
 function flatten(value: object, prefix = ''): [string, string][] {

@@ -6,6 +6,7 @@ import type { CommandContext } from '../command-context.js';
 import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 import { VERSION } from '../version.js';
+import { describeDropped } from './dropped.js';
 
 const EXPORT_TARGETS = ['trl'] as const;
 
@@ -67,7 +68,7 @@ export function addImportCommand(cache: Command, context: CommandContext): void 
           ...{ listener: writer.listen, signal },
         });
         writer.result({ directory: outDirectory, pairs: rows, shards: shards.length, dropped }, [
-          `${outDirectory}: ${counted(rows, 'pair')} in ${counted(shards.length, 'shard')}`,
+          `${outDirectory}: ${counted(rows, 'pair')} in ${counted(shards.length, 'shard')}; dropped: ${describeDropped(dropped)}`,
         ]);
       }),
     );

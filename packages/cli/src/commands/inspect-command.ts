@@ -4,6 +4,7 @@ import {
   exportSite,
   inspectedKind,
   openSite,
+  refusePagePlace,
   sampleSite,
   startSiteServer,
   webPage,
@@ -78,13 +79,14 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
           return inspectPair({ ...request, cacheDirectory: folder, pair, config }, writer);
         }
         const page = await webPage();
+        const file = options.text('html');
+        if (file !== undefined) await refusePagePlace(file);
         const site = await openSite(folder, {
           ...{ ...request, listener: writer.listen, signal },
           sample: request.sample ?? SAMPLE,
         });
         tellWhatIsMissing(site, writer);
         const directory = options.text('export');
-        const file = options.text('html');
         if (directory !== undefined) {
           const { files } = await exportSite(site, page, directory, { listener: writer.listen, signal });
           writer.result({ directory, files }, [

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { BYTE_SIZE_EXPECTED, NO_LIMIT, formatByteSize } from '@selective-dpo/foundation';
+import { BYTE_SIZE_EXPECTED, NO_LIMIT, formatByteSize, quoteValue } from '@selective-dpo/foundation';
 import {
   CACHE_VIEWS,
   CacheDatabase,
@@ -76,7 +76,7 @@ function readOptions(values: Record<string, unknown>): StatsOptions {
   if (memoryLimit !== undefined && memoryLimit < LEAST_MEMORY_LIMIT) {
     options.refuse(
       '--memory-limit',
-      formatByteSize(memoryLimit),
+      quoteValue(values['memoryLimit']),
       `at least ${formatByteSize(LEAST_MEMORY_LIMIT)}`,
     );
   }

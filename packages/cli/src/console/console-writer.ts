@@ -203,10 +203,10 @@ export class ConsoleWriter {
   }
 }
 
-/** A model or a file may hold what a terminal takes for a command. */
+/** A model or a file may hold what a terminal takes for a command, or what turns the order of letters. */
 export function withoutControls(text: string): string {
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\uFFFD');
 }
 
 /** Parts that do not fit a width are left out whole, the last first: a number cut short would be another number. */

@@ -11,7 +11,7 @@ import {
 import { CACHE_SCHEMA_VERSION, type CacheInputs } from '../cache/cache-inputs.js';
 import { checkCacheRow, type CacheRow } from '../cache/cache-row.js';
 import { CacheWriter } from '../cache/cache-writer.js';
-import { DROPPED_FILE, type CacheManifest } from '../cache/manifest.js';
+import { DROPPED_FILE, refuseManyShards, type CacheManifest } from '../cache/manifest.js';
 import { recogniseFile } from '../rows/file-kind.js';
 import { fileStateOf, refuseOtherState } from '../rows/file-state.js';
 import { rawRows } from '../rows/raw-rows.js';
@@ -59,6 +59,7 @@ export async function importCache(options: ImportCacheOptions): Promise<CacheMan
         if (pairs++ < published) continue;
         shard.push(row);
         if (shard.length < rowsPerShard) continue;
+        refuseManyShards(dataFile, pairs, rowsPerShard);
         await refuseOtherState(dataFile, state);
         await writer.publishShard(shard);
         shard = [];
@@ -93,7 +94,7 @@ async function* usableRows(
   let index = 0;
   for await (const { value } of rawRows(dataFile, await recogniseFile(dataFile), IMPORTED_COLUMNS)) {
     const row = importedRow(value, index++, dataFile, vocabularySize);
-    checkCacheRow(row, dataFile);
+    refuseUnsound(row, dataFile);
     if (index % 1000 === 0) {
       listener?.(meter.advance(1000));
       await setImmediate();
@@ -102,6 +103,17 @@ async function* usableRows(
     if (isSame(row.chosenIds, row.rejectedIds)) {
       await ledger.add({ row: row.sourceRow, reason: 'identical', detail: 'both answers have the same ids' });
     } else yield row;
+  }
+}
+
+/** What is asked of every row of a cache, with a hint that fits another program's file. */
+function refuseUnsound(row: CacheRow, file: string): void {
+  try {
+    checkCacheRow(row, file);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const hint = 'mend or remove the row';
+    throw new InputError(error.code, 'a row is not sound', { ...error.details, hint });
   }
 }
 

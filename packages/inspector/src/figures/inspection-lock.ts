@@ -40,7 +40,9 @@ export async function inspectionLock(
   }
 }
 
-function waiting({ code, message, details: { found, hint } }: InputError) {
-  const whom = found === undefined ? '' : ` (${found})`;
-  return { type: 'notice', code, message: `${message}${whom}; ${hint}` } as const;
+/** A wait is no failure. */
+function waiting({ code, details: { file, found } }: InputError) {
+  const whom = found ?? 'another process';
+  const message = `${whom} makes what this page needs, in ${file}: waiting for it; Ctrl-C ends the waiting`;
+  return { type: 'notice', code, message } as const;
 }

@@ -34,6 +34,7 @@ export function cacheSite(reader: CacheReader, derived: DerivedData): CacheSite 
     description: {
       rows: manifest.rows,
       shards,
+      stored: { shards: shards.length, bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0) },
       ...(derived.files['vocabulary.json'] === undefined ? {} : { vocabulary: `${DATA}/vocabulary.json` }),
       overview: `${DATA}/overview.json`,
       pairs: `${DATA}/pairs.parquet`,

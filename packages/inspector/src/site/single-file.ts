@@ -20,13 +20,18 @@ export async function writeSingleFile(
   path: string,
   signal?: AbortSignal,
 ): Promise<number> {
-  await refuseInsideCache(path);
-  await refuseOtherFile(path);
+  await refusePagePlace(path);
   const html = textOf(await contentOf(page.get(PAGE_FILE)!));
   const data = await embedded(site, path, signal);
   const bytes = Buffer.from(await inlined(html, page, data));
   await publishBytes(path, bytes);
   return bytes.length;
+}
+
+/** To be asked before much work is done for it, too. @throws InputError `file-in-use`, `folder-in-use`. */
+export async function refusePagePlace(path: string): Promise<void> {
+  await refuseInsideCache(path);
+  await refuseOtherFile(path);
 }
 
 /** Every page that is written here has it in its head. */

@@ -164,6 +164,7 @@ export async function madeSite(made: MadeSite): Promise<Files> {
     cache: {
       rows: pairs.length,
       shards,
+      stored: { shards: shards.length, bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0) },
       ...(vocabulary && { vocabulary: 'data/vocabulary.json' }),
       ...{ overview: 'data/overview.json', pairs: 'data/pairs.parquet' },
       ...{ manifest: 'data/cache/manifest.json', dropped: 'data/cache/dropped.jsonl' },

@@ -77,9 +77,9 @@ describe('tints', () => {
 });
 
 describe('what the page says of a reference', () => {
-  const reference = (accuracy: number, accuracyPerToken = accuracy) =>
+  const reference = (accuracy: number, accuracyPerToken = accuracy, rows = 1000) =>
     referenceVerdict({
-      rows: 1000,
+      rows,
       reference: {
         accuracy,
         accuracyPerToken,
@@ -95,7 +95,9 @@ describe('what the page says of a reference', () => {
     expect(reference(0.51).advice).toContain('weak point');
     expect(reference(0.5499).tone).toBe('fair');
     expect(reference(0.5499).headline).toContain('too few pairs');
-    expect(reference(0.55).tone).toBe('fair');
+    expect(reference(0.55).headline).toContain('too few pairs');
+    expect(reference(0.6).headline).toContain('more often than not');
+    expect(reference(1, 1, 2).headline).toContain('too few pairs');
     expect(reference(0.8).tone).toBe('good');
   });
 

@@ -113,7 +113,7 @@ describe('files of a site', () => {
 
 describe('the description of a site', () => {
   const cache = (part: object = {}) => ({
-    ...{ rows: 2, shards: [{ firstRow: 0, rows: 2, file: 'a', bytes: 1 }] },
+    ...{ rows: 2, shards: [{ firstRow: 0, rows: 2, file: 'a', bytes: 1 }], stored: { shards: 1, bytes: 1 } },
     ...{ overview: 'o', pairs: 'p', manifest: 'm', dropped: 'd' },
     ...part,
   });

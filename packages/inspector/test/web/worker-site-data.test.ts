@@ -19,7 +19,15 @@ class FakeWorker {
   }
 }
 
-const cache = { rows: 1, shards: [], overview: 'o', pairs: 'p', manifest: 'm', dropped: 'd' };
+const cache = {
+  rows: 1,
+  shards: [],
+  stored: { shards: 0, bytes: 0 },
+  overview: 'o',
+  pairs: 'p',
+  manifest: 'm',
+  dropped: 'd',
+};
 
 describe('the worker', () => {
   it('that hangs is ended, everybody who waits hears why, and another is started', async () => {

@@ -38,6 +38,9 @@ function checkCache(cache: unknown): void {
     next = Number(shard['firstRow']) + Number(shard['rows']);
   }
   if (!Number.isSafeInteger(cache['rows']) || next > Number(cache['rows'])) throw odd('cache.rows');
+  const { stored } = cache;
+  if (!isObject(stored) || ![stored['shards'], stored['bytes']].every(Number.isSafeInteger))
+    throw odd('cache.stored');
   for (const name of ['overview', 'pairs', 'manifest'])
     if (typeof cache[name] !== 'string') throw odd(`cache.${name}`);
 }

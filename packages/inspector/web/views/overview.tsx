@@ -38,7 +38,7 @@ function Sizes({ figures, cache }: { figures: Overview; cache: CacheDescription 
   const { promptTokens, chosenTokens, rejectedTokens, rows } = figures;
   const tokens = (spread: { total: number; mean: number }) => Math.round(spread.mean * rows);
   const all = tokens(promptTokens) + tokens(chosenTokens) + tokens(rejectedTokens);
-  const bytes = cache.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+  const { shards, bytes } = cache.stored;
   return (
     <section aria-label="Size">
       <Facts
@@ -46,7 +46,7 @@ function Sizes({ figures, cache }: { figures: Overview; cache: CacheDescription 
           {
             name: 'Pairs',
             value: shownCount(rows),
-            note: `in ${shownCount(cache.shards.length)} shards, ${shownBytes(bytes)}`,
+            note: `in ${shownCount(shards)} ${shards === 1 ? 'shard' : 'shards'}, Parquet ${shownBytes(bytes)}`,
           },
           { name: 'Tokens', value: shownCount(all), note: `prompt ${shownCount(tokens(promptTokens))}` },
           {
@@ -119,12 +119,12 @@ function Reference({ figures }: { figures: Overview }) {
           }),
           histogramPlot(figures.chosenLogps, {
             title: 'Chosen tokens',
-            axis: 'log-prob of a token, nats',
+            axis: 'log-prob of a token, nats (quantiles within 0.5%)',
             look: 0,
           }),
           histogramPlot(figures.rejectedLogps, {
             title: 'Rejected tokens',
-            axis: 'log-prob of a token, nats',
+            axis: 'log-prob of a token, nats (quantiles within 0.5%)',
             look: 5,
           }),
         ]}

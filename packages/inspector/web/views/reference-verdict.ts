@@ -33,7 +33,7 @@ export function referenceVerdict({ reference, rows }: Pick<Overview, 'reference'
     };
   }
   const tied = ties > 0.01 ? ` ${(100 * ties).toFixed(1)}% of the margins are exactly 0.` : '';
-  if (accuracy < LEAST_ORDERED) {
+  if (low < LEAST_ORDERED) {
     return {
       certainty,
       tone: 'fair',
