@@ -1,0 +1,4 @@
+/** All scenarios, in the order of the table. */
+import type { Scenario } from './scenario.js';
+
+export const SCENARIOS: readonly Scenario[] = [];
