@@ -68,6 +68,12 @@ export class Tally {
     }
   }
 
+  /** Faults that came to what must not be. */
+  get bad(): number {
+    const row = this.row();
+    return ZEROS.reduce((sum, column) => sum + row[column], 0);
+  }
+
   row(): TallyRow {
     const { scenario, kind, outcomes, resumed, differing, findings } = this;
     const count = Object.values(outcomes).reduce((sum, one) => sum + one, 0);

@@ -6,7 +6,7 @@ import { openJobs } from '../work/jobs.js';
 import type { Disturbance } from '../work/worker-pool.js';
 import { countKills } from './count-kills.js';
 
-const KILLS = { time: { short: 2, long: 200 }, operation: { short: 2, long: 40 } };
+const KILLS = { time: { short: 2, long: 160 }, operation: { short: 2, long: 40 } };
 
 /** A moment of undisturbed work, of which the share `left` is still to be done. */
 type MomentOf = (undisturbed: Measure, left: number, random: SeededRandom) => Disturbance;

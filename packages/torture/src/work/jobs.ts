@@ -1,6 +1,6 @@
 /** All work that is disturbed. */
 import type { Job } from './job.js';
-import { mergeJob, reuseJob, scoreJob } from './cache-jobs.js';
+import { CacheJobs } from './cache-jobs.js';
 import { trainJob } from './train-job.js';
 import { WorkFolders } from './work-folders.js';
 import { WorkerPool } from './worker-pool.js';
@@ -13,11 +13,12 @@ export async function* openJobs({
 }): AsyncGenerator<{ job: Job; pool: WorkerPool }> {
   const [pool, folders] = [new WorkerPool(), new WorkFolders(folder)];
   try {
-    const { job: score, cache } = await scoreJob(pool, folders);
-    yield { job: score, pool };
-    yield { job: await reuseJob(pool, folders), pool };
-    yield { job: await mergeJob(pool, folders), pool };
-    yield { job: await trainJob(pool, folders, cache), pool };
+    const caches = await CacheJobs.open(pool, folders);
+    const { job, cache } = await caches.score();
+    yield { job, pool };
+    yield { job: await caches.reuse(), pool };
+    yield { job: await caches.merge(), pool };
+    yield { job: (await trainJob(pool, folders, cache)).job, pool };
   } finally {
     pool.close();
   }

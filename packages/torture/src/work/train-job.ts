@@ -8,13 +8,20 @@ import type { WorkerPool } from './worker-pool.js';
 
 const SETTINGS = {
   ...{ engine: 'wasm', maxSteps: 8, batchSize: 2, learningRate: 3e-4, keep: 0.4 },
-  ...{ evalFraction: 0.1, evalEvery: 4, saveEvery: 1 },
+  ...{ evalFraction: 0.1, evalEvery: 4, saveEvery: 1, selectionFrom: 'initial' },
 };
 /** Checkpoints that a run keeps, so that older ones are removed on the way. */
 const KEPT = 2;
 
-/** @param cacheDirectory a finished cache of the demo's reference. */
-export async function trainJob(pool: WorkerPool, folders: WorkFolders, cacheDirectory: string): Promise<Job> {
+/**
+ * @param cacheDirectory a finished cache of the demo's reference.
+ * @returns the work, and the run that it makes where nothing disturbs it.
+ */
+export async function trainJob(
+  pool: WorkerPool,
+  folders: WorkFolders,
+  cacheDirectory: string,
+): Promise<{ job: Job; run: string }> {
   const training = (outDirectory: string, saveTotalLimit = KEPT): WorkRequest => ({
     work: 'train',
     options: {
@@ -37,5 +44,5 @@ export async function trainJob(pool: WorkerPool, folders: WorkFolders, cacheDire
     stateOf: (out: string) => runStateIn(out, published),
     resultOf: runResult,
   };
-  return jobOf(work, whole, cost);
+  return { job: await jobOf(work, whole, cost), run: whole };
 }

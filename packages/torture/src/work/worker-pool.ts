@@ -1,5 +1,7 @@
 /** Processes that have loaded what their work needs, so that a fault comes in the work and not in the loading. */
 import { fork, type ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WorkKind, WorkRequest } from './work-request.js';
 import type { FaultPlan } from './file-system-faults.js';
@@ -60,7 +62,9 @@ export class WorkerPool {
   }
 
   private start(kind: WorkKind): Promise<ChildProcess> {
-    const child = fork(PROGRAM, [kind], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    // From Node 22 on modules need not be compiled again.
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'sdpo-torture-modules') };
+    const child = fork(PROGRAM, [kind], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.all.add(child);
     const ready = new Promise<ChildProcess>((resolve, reject) => {
       child.once('message', () => resolve(child));
