@@ -54,6 +54,13 @@ export class FolderLock {
     throw busy(path, purpose, undefined);
   }
 
+  /** Whether a process that is alive, or one on another host that may be, holds the lock of a folder. Nothing is written. */
+  static async isHeld(directory: string, name = LOCK_FILE): Promise<boolean> {
+    const found = await textOf(join(directory, name));
+    const owner = found === undefined ? undefined : parseOwner(found);
+    return owner !== undefined && isAlive(owner);
+  }
+
   /** Gives the lock back, unless someone has removed it and another writer has taken it since. */
   async release(): Promise<void> {
     if ((await textOf(this.path)) === this.content) await rm(this.path, { force: true });
