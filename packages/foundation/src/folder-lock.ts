@@ -61,9 +61,13 @@ export class FolderLock {
     return owner !== undefined && isAlive(owner);
   }
 
-  /** Gives the lock back, unless someone has removed it and another writer has taken it since. */
+  /**
+   * Gives the lock back, unless someone has removed it and another writer has taken it since. One that cannot be removed (the disk has
+   * turned read-only) stays until this process is gone, and hides no failure of the work.
+   */
   async release(): Promise<void> {
-    if ((await textOf(this.path)) === this.content) await rm(this.path, { force: true });
+    if ((await textOf(this.path)) !== this.content) return;
+    await rm(this.path, { force: true }).catch(() => undefined);
   }
 }
 

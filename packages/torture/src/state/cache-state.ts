@@ -1,6 +1,13 @@
 /** What our own readers find in the folder of a cache after a disturbance. */
-import { CacheReader, INPUTS_FILE, MANIFEST_FILE, readManifest, verifyCache } from '@selective-dpo/data';
-import { InputError, canonicalJson, sha256 } from '@selective-dpo/foundation';
+import {
+  CacheReader,
+  INPUTS_FILE,
+  MANIFEST_FILE,
+  readManifest,
+  sealedText,
+  verifyCache,
+} from '@selective-dpo/data';
+import { InputError, sha256 } from '@selective-dpo/foundation';
 import { MixedState, publishedFiles, refuseOtherFiles, type Digests } from './published-files.js';
 
 const SIDECAR = /^shards\/shard-\d+\.json$/;
@@ -9,9 +16,9 @@ const SIDECAR = /^shards\/shard-\d+\.json$/;
 export async function filesOnTheWay(finished: string): Promise<Map<string, string>> {
   const { inputs, shards } = await readManifest(finished);
   const files = await publishedFiles(finished);
-  files.set(INPUTS_FILE, sha256(`${canonicalJson(inputs)}\n`));
+  files.set(INPUTS_FILE, sha256(sealedText(inputs)));
   for (const shard of shards) {
-    files.set(shard.arrow.name.replace('.arrow', '.json'), sha256(`${JSON.stringify(shard)}\n`));
+    files.set(shard.arrow.name.replace('.arrow', '.json'), sha256(sealedText(shard)));
   }
   return files;
 }

@@ -1,5 +1,5 @@
 /** What stands in a folder under the names that readers look for. */
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { LOCK_FILE, TEMPORARY_SUFFIX, sha256 } from '@selective-dpo/foundation';
 
@@ -20,6 +20,16 @@ export async function publishedFiles(folder: string): Promise<Map<string, string
   };
   await visit(folder);
   return files;
+}
+
+/** Bytes of all files below a folder, of any name. */
+export async function bytesIn(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder, { recursive: true })) {
+    const found = await stat(join(folder, name));
+    if (found.isFile()) bytes += found.size;
+  }
+  return bytes;
 }
 
 /** Names of what was still being written, in a folder and those below. */

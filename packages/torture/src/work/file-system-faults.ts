@@ -7,12 +7,15 @@ import * as fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 
+/** Errors of the operating system. */
+export type FailureCode = 'ENOSPC' | 'EFBIG' | 'EROFS' | 'EACCES' | 'EIO';
+
 /** What happens to the operations of a process, counted from 0. */
 export interface FaultPlan {
   /** SIGKILL in the midst of this operation: half of a write is done, half of a folder is removed. */
   killAt?: number;
-  /** From this operation on, all of them fail (`code`), or those that need room (ENOSPC). */
-  failFrom?: { at: number; code: 'ENOSPC' | 'EROFS' | 'EIO' | 'EACCES' };
+  /** From this operation on all of them fail, or where it is room that is missing (ENOSPC, EFBIG) those that need some. */
+  failFrom?: { at: number; code: FailureCode };
   /** Before this operation a folder is removed with all that is in it. */
   removeAt?: { at: number; folder: string };
   /** From this operation on the clock is so many milliseconds behind. */
@@ -102,11 +105,9 @@ export class FileSystemFaults {
     if (at === clockBackAt?.at) setClockBack(clockBackAt.milliseconds);
     if (at === removeAt?.at) rmSync(removeAt.folder, { recursive: true, force: true });
     if (at === killAt) await this.killInTheMidst(name, original, self, args);
-    if (failFrom !== undefined && at >= failFrom.at && (failFrom.code !== 'ENOSPC' || NEEDS_ROOM.has(name))) {
-      throw Object.assign(new Error(`${failFrom.code}: injected, ${name}`), {
-        code: failFrom.code,
-        syscall: name,
-      });
+    if (failFrom !== undefined && at >= failFrom.at && refuses(failFrom.code, name)) {
+      const { code } = failFrom;
+      throw Object.assign(new Error(`${code}: injected, ${name}`), { code, syscall: name });
     }
     if (renameFirst === true && name === 'rename' && TEMPORARY.test(basename(String(args[0]))))
       return undefined;
@@ -123,6 +124,11 @@ export class FileSystemFaults {
     } else if (name === 'rm') removeHalf(String(args[0]));
     process.kill(process.pid, 'SIGKILL');
   }
+}
+
+/** Whether a disk in such a state refuses an operation. */
+function refuses(code: FailureCode, name: string): boolean {
+  return (code !== 'ENOSPC' && code !== 'EFBIG') || NEEDS_ROOM.has(name);
 }
 
 /** Arguments of `write(buffer, offset, length)` or `write(text)` for half of it, at least a byte. */

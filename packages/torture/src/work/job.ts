@@ -1,5 +1,5 @@
 /** A piece of work that is disturbed, and what it comes to where it is not. */
-import type { Digests } from '../state/published-files.js';
+import { bytesIn, type Digests } from '../state/published-files.js';
 import type { WorkRequest } from './work-request.js';
 import type { WorkerPool } from './worker-pool.js';
 
@@ -27,6 +27,8 @@ export interface Measure {
   seconds: number;
   /** Of the file system that change something. */
   operations: number;
+  /** What its folder takes at its end. */
+  bytes: number;
 }
 
 /** Does work that nothing disturbs. @throws Error where it fails. */
@@ -46,5 +48,5 @@ export async function jobOf(
   cost: { seconds: number; operations: number },
 ): Promise<Job> {
   const [result, state] = [await work.resultOf(whole), await work.stateOf(whole)];
-  return { ...work, undisturbed: { result, state, ...cost } };
+  return { ...work, undisturbed: { result, state, ...cost, bytes: await bytesIn(whole) } };
 }

@@ -3,7 +3,7 @@
  * trainer's state beside it. Published as one folder; every file's digest stands in the state, and is checked
  * before anything is restored, so that a resumed run is bit-equal to an unbroken one or refused.
  */
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
   InputError,
@@ -15,6 +15,7 @@ import {
   quoteValue,
   readRegularFile,
   refuseLinkedFolder,
+  removeDirectory,
   removeTemporaries,
   resolveInside,
   sha256,
@@ -107,7 +108,7 @@ export async function writeCheckpoint(
   });
   const steps = await checkpointSteps(checkpoints);
   for (const old of steps.slice(0, Math.max(0, steps.length - keepLast))) {
-    await rm(join(checkpoints, `step-${old}`), { recursive: true, force: true });
+    await removeDirectory(join(checkpoints, `step-${old}`));
   }
   return directory;
 }
