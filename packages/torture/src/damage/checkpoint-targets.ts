@@ -31,6 +31,11 @@ export async function checkpointTargets(run: string): Promise<DamageTarget[]> {
   const known = KINDS.map(([file]) => file);
   const others = (await readdir(folder)).filter((name) => !known.includes(name));
   return [
+    {
+      ...{ kind: 'description of a run', folder: run, files: ['run.json'] },
+      read: async (from: string) => runFingerprint(await readRun(from)),
+      faults: { flips: 1000, cuts: 100 },
+    },
     ...KINDS.map(([file, kind, faults]) => ({ kind, folder, files: [file], read, faults })),
     {
       ...{ kind: 'other files of a checkpoint', folder, files: others, read },

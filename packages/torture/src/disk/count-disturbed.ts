@@ -31,7 +31,9 @@ export interface DisturbedWork {
   leavesNothing?: boolean;
   /** Folders like any other, unless it is said. */
   place?: Place;
-  /** The folder is gone, and with it what the work could begin from. */
+  /** The folder is removed: behind the last thing that is published, the work ends well, and nothing is there. */
+  isRemoved?: boolean;
+  /** With the folder that is gone, so is what the work could begin from. */
   isLost?: boolean;
 }
 
@@ -69,7 +71,9 @@ async function outcomeOf(work: DisturbedWork, ending: Ending, out: string): Prom
   if (ending.type === 'killed') return ['wrong', 'it was killed'];
   if (ending.type === 'defect') return ['wrong', ending.message];
   if (ending.type === 'done') {
-    const different = firstDifference(await work.job.resultOf(out), work.job.undisturbed.result);
+    const found = await work.job.resultOf(out);
+    if (work.isRemoved === true && found.size === 0) return ['old', ''];
+    const different = firstDifference(found, work.job.undisturbed.result);
     return different === undefined ? ['right', ''] : ['wrong', `it ended well with another ${different}`];
   }
   const other = ending.codes.find((code) => work.codes?.includes(code) === false);

@@ -11,7 +11,7 @@ import { openJobs } from '../work/jobs.js';
 import type { Disturbance, Ending, WorkerPool } from '../work/worker-pool.js';
 
 const NAME = 'rivals';
-const TIMES = { short: 2, long: 10 };
+const TIMES = { short: 1, long: 10 };
 /** What the one that comes second is told. */
 const BUSY = ['cache-busy', 'run-busy'];
 

@@ -64,7 +64,7 @@ export class WorkerPool {
   private start(kind: WorkKind): Promise<ChildProcess> {
     // From Node 22 on modules need not be compiled again.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'sdpo-torture-modules') };
-    const child = fork(PROGRAM, [kind], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(PROGRAM, [kind], { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.all.add(child);
     const ready = new Promise<ChildProcess>((resolve, reject) => {
       child.once('message', () => resolve(child));
