@@ -101,7 +101,7 @@ export async function publishFirst(path: string, content: string | Uint8Array): 
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw explainSystemError(error, path);
   } finally {
-    await rm(aside, { force: true });
+    await rm(aside, { force: true }).catch(() => undefined);
   }
 }
 

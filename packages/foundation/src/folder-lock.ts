@@ -88,7 +88,7 @@ async function publishLock(path: string, content: string): Promise<boolean> {
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw explainSystemError(error, path);
   } finally {
-    await rm(aside, { force: true });
+    await removeAside(aside);
   }
 }
 
@@ -105,8 +105,13 @@ async function removeStale(path: string, stale: string): Promise<void> {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'EEXIST') throw explainSystemError(error, path);
   } finally {
-    await rm(aside, { force: true });
+    await removeAside(aside);
   }
+}
+
+/** What stays is cleared away with the other temporaries; that it stays hides no failure. */
+async function removeAside(aside: string): Promise<void> {
+  await rm(aside, { force: true }).catch(() => undefined);
 }
 
 function asideName(path: string): string {

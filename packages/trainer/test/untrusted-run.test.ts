@@ -1,5 +1,5 @@
 /** Run folders that someone else has had a hand in, and two processes at one folder. */
-import { statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +74,21 @@ describe('a link in a run’s folder', () => {
       expect(await readdir(elsewhere)).toEqual(['.thesis.tmp']);
     }
   });
+});
+
+describe('a run whose folder is removed under it', () => {
+  it.each([2, 0])(
+    'is refused at what it publishes next, and makes no other folder (saveEvery %i)',
+    async (saveEvery) => {
+      const outDirectory = await newRunFolder();
+      const listener: ProgressListener = ({ type }) => {
+        if (type === 'progress') rmSync(outDirectory, { recursive: true, force: true });
+      };
+      const run = runWith(inputs, { outDirectory, config: { ...CONFIG, saveEvery }, listener });
+      expect(codesOf(await refusalOf(() => run))).toEqual(['file-not-found']);
+      expect(existsSync(outDirectory)).toBe(false);
+    },
+  );
 });
 
 describe('a run that is stopped behind a checkpoint', () => {

@@ -4,7 +4,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { publishBytes, removeTemporaries } from '@selective-dpo/foundation';
+import { explainSystemError, publishBytes, removeTemporaries } from '@selective-dpo/foundation';
 import type { CacheInputs } from './cache-inputs.js';
 import { shardSchema, verifiedPath, type CacheShard } from './manifest.js';
 import { readSealed, sealedText } from './sealed-helper.js';
@@ -74,14 +74,18 @@ export async function wholeShard(directory: string, stem: string): Promise<Cache
   }
 }
 
-/** Removes what only a growing cache needs. */
+/** Removes what only a growing cache needs. @throws InputError `read-only`, `no-permission`, … */
 export async function removeHelpers(directory: string): Promise<void> {
   const folder = join(directory, SHARDS_FOLDER);
-  for (const name of [ENDING_FILE, WORKERS_FILE, INPUTS_FILE])
-    await rm(join(directory, name), { force: true });
-  for (const name of await readdir(folder)) {
-    if (SIDECAR_NAME.test(name)) await rm(join(folder, name), { force: true });
+  try {
+    for (const name of [ENDING_FILE, WORKERS_FILE, INPUTS_FILE])
+      await rm(join(directory, name), { force: true });
+    for (const name of await readdir(folder)) {
+      if (SIDECAR_NAME.test(name)) await rm(join(folder, name), { force: true });
+    }
+    await removeTemporaries(directory);
+    await removeTemporaries(folder);
+  } catch (error) {
+    throw explainSystemError(error, directory);
   }
-  await removeTemporaries(directory);
-  await removeTemporaries(folder);
 }
