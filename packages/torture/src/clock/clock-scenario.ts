@@ -4,14 +4,14 @@ import { countDisturbed } from '../disk/count-disturbed.js';
 import { seedFor, type Scenario } from '../scenario.js';
 import { openJobs } from '../work/jobs.js';
 
-const TIMES = { short: 1, long: 5 };
+const TIMES = { short: 1, long: 4 };
 const LONGEST_MS = 10 * 365 * 24 * 60 * 60 * 1000;
 
 export const clockScenario: Scenario = {
   name: 'clock',
   meaning: 'a clock that is set back while caches and runs are written',
   async *run(settings) {
-    for await (const { job, pool } of openJobs(settings)) {
+    for await (const { job, pool } of openJobs(settings, 'score')) {
       const kind = `${job.name}, clock set back`;
       const random = new SeededRandom(seedFor(settings, kind));
       const disturbance = () => {

@@ -1,9 +1,9 @@
 /** Bits that flip and ends that are missing, in everything that a reader of ours takes up again. */
-import type { Scenario } from '../scenario.js';
+import type { Scenario, ScenarioSettings } from '../scenario.js';
 import { CacheJobs } from '../work/cache-jobs.js';
+import { openPool } from '../work/jobs.js';
 import { trainJob } from '../work/train-job.js';
 import { WorkFolders } from '../work/work-folders.js';
-import { WorkerPool } from '../work/worker-pool.js';
 import { cacheTargets } from './cache-targets.js';
 import { countDamage, readWhole, type DamageTarget } from './count-damage.js';
 import { checkpointTargets } from './checkpoint-targets.js';
@@ -15,7 +15,7 @@ export const damageScenario: Scenario = {
   name: 'damage',
   meaning: 'flipped bits and cuts in caches, checkpoints and manifests',
   async *run(settings) {
-    for (const target of await makeTargets(settings.folder)) {
+    for (const target of await makeTargets(settings)) {
       const { flips, cuts } = target.faults;
       const fewer = { flips: Math.ceil(flips / SHORTER), cuts: Math.ceil(cuts / SHORTER) };
       const chosen = settings.short ? { ...target, faults: fewer } : target;
@@ -27,8 +27,8 @@ export const damageScenario: Scenario = {
   },
 };
 
-async function makeTargets(folder: string): Promise<DamageTarget[]> {
-  const [pool, folders] = [new WorkerPool(), new WorkFolders(folder)];
+async function makeTargets(settings: ScenarioSettings): Promise<DamageTarget[]> {
+  const [pool, folders] = [openPool(settings), new WorkFolders(settings.folder)];
   try {
     const caches = await CacheJobs.open(pool, folders);
     const { cache } = await caches.score();

@@ -10,7 +10,7 @@ import { countDisturbed, type DisturbedWork } from './count-disturbed.js';
 import { countSmallDisks } from './small-disks.js';
 
 const NAME = 'disk';
-const TIMES = { short: 1, long: 5 };
+const TIMES = { short: 1, long: 4 };
 
 /** Failures of the system, what becomes of them, and whether files can still be removed. */
 const FAILURES: [what: string, code: FailureCode, codes: string[], leavesNothing: boolean][] = [

@@ -8,7 +8,7 @@ import { Tally, type TallyRow } from '../tally.js';
 import type { Job } from '../work/job.js';
 import type { Disturbance, Ending, WorkerPool } from '../work/worker-pool.js';
 
-/** After so many kills in one folder the next process is left alone. */
+/** After so many kills in one folder the next process is left alone, unless it is said otherwise. */
 const KILLS_OF_ONE_FOLDER = 6;
 /** Share of the work that the next process does at least: it begins by reading what there is. */
 const LEAST_LEFT = 0.15;
@@ -22,6 +22,7 @@ export interface KillPlan {
   job: Job;
   pool: WorkerPool;
   kills: number;
+  killsOfOneFolder?: number;
   /** The next kill, in work of which the share `left` is still to be done. */
   moment: (left: number) => Disturbance;
 }
@@ -35,15 +36,17 @@ export async function countKills(
   plan: KillPlan,
   { signal, listener }: Pick<ScenarioSettings, 'signal' | 'listener'>,
 ): Promise<TallyRow> {
+  const { killsOfOneFolder = KILLS_OF_ONE_FOLDER } = plan;
   const tally = new Tally(plan.scenario, plan.kind);
   const meter = new ProgressMeter(`${plan.scenario}: ${plan.kind}`, 'kills', plan.kills);
   // What fails every time would never be killed often enough.
-  for (let killed = 0; killed < plan.kills && tally.bad < MOST_BAD;) {
+  for (let killed = 0, ended = 0; killed < plan.kills && tally.bad < MOST_BAD; ended++) {
+    if (ended > 10 + plan.kills) throw new RangeError('kills come behind the end of the work');
     const chain = new KilledWork(plan, tally, await plan.job.begin());
     await chain.begin();
     while (!chain.isEnded) {
       if (signal.aborted) throw new Interrupted('stopped', 'run the same command again');
-      const isKilled = await chain.next(killed < plan.kills && chain.kills < KILLS_OF_ONE_FOLDER);
+      const isKilled = await chain.next(killed < plan.kills && chain.kills < killsOfOneFolder);
       if (!isKilled) continue;
       killed++;
       listener(meter.advance(1));

@@ -11,7 +11,7 @@ import { openJobs } from '../work/jobs.js';
 import type { Disturbance, Ending, WorkerPool } from '../work/worker-pool.js';
 
 const NAME = 'rivals';
-const TIMES = { short: 1, long: 10 };
+const TIMES = { short: 1, long: 8 };
 /** What the one that comes second is told. */
 const BUSY = ['cache-busy', 'run-busy'];
 
@@ -19,7 +19,8 @@ export const rivalsScenario: Scenario = {
   name: NAME,
   meaning: 'two processes at one cache or run, some of them killed',
   async *run(settings) {
-    for await (const { job, pool } of openJobs(settings)) yield await countRivals(job, pool, settings);
+    for await (const { job, pool } of openJobs(settings, 'merge'))
+      yield await countRivals(job, pool, settings);
   },
 };
 

@@ -1,12 +1,5 @@
 /** What our own readers find in the folder of a cache after a disturbance. */
-import {
-  CacheReader,
-  INPUTS_FILE,
-  MANIFEST_FILE,
-  readManifest,
-  sealedText,
-  verifyCache,
-} from '@selective-dpo/data';
+import { CacheReader, INPUTS_FILE, MANIFEST_FILE, readManifest, sealedText } from '@selective-dpo/data';
 import { InputError, sha256 } from '@selective-dpo/foundation';
 import { MixedState, publishedFiles, refuseOtherFiles, type Digests } from './published-files.js';
 
@@ -42,12 +35,6 @@ export async function cacheStateIn(folder: string, published: Digests): Promise<
 }
 
 async function finishedState(folder: string): Promise<number> {
-  try {
-    await verifyCache(folder);
-  } catch (error) {
-    // Helpers of the growing cache go after the manifest came; the next command removes them.
-    if (!(error instanceof InputError) || error.code !== 'cache-stray-file') throw mixed(error);
-  }
   try {
     const reader = await CacheReader.open(folder, { verify: 'all' });
     let rows = 0;

@@ -8,8 +8,8 @@ import { DEMO_REFERENCE, writePairs, type WorkFolders } from './work-folders.js'
 import type { WorkRequest } from './work-request.js';
 import type { WorkerPool } from './worker-pool.js';
 
-const ROWS_PER_SHARD = 2;
-/** Rows of the dataset that the cache holds from which another one grows: 6 whole shards, and half of one. */
+const ROWS_PER_SHARD = 4;
+/** Rows of the dataset that the cache holds from which another one grows: 3 whole shards, and a part of one. */
 const EARLIER_ROWS = 15;
 const WORKERS = 2;
 

@@ -9,9 +9,6 @@ import type { Report } from './worker-process.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/work/worker-process.js', import.meta.url));
 
-/** Processes that load while one works. */
-const AHEAD = 2;
-
 /** How a piece of work ended. */
 export type Ending = Exclude<Report, { type: 'ready' }> | { type: 'killed' };
 
@@ -24,6 +21,9 @@ export interface Disturbance extends FaultPlan {
 export class WorkerPool {
   private readonly waiting = new Map<WorkKind, Promise<ChildProcess>[]>();
   private readonly all = new Set<ChildProcess>();
+
+  /** @param ahead processes of a kind that load while one works. */
+  constructor(private readonly ahead: number) {}
 
   /** Does one piece of work in a process of its own. @throws Error where the process ends in a way nobody asked for. */
   async run(request: WorkRequest, { killAfter, ...plan }: Disturbance = {}): Promise<Ending> {
@@ -57,7 +57,7 @@ export class WorkerPool {
   private take(kind: WorkKind): Promise<ChildProcess> {
     const waiting = this.waiting.get(kind) ?? [];
     this.waiting.set(kind, waiting);
-    while (waiting.length <= AHEAD) waiting.push(this.start(kind));
+    while (waiting.length <= this.ahead) waiting.push(this.start(kind));
     return waiting.shift()!;
   }
 
