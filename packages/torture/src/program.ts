@@ -1,4 +1,5 @@
 /** The command `npm run torture`. */
+import { publishBytes } from '@selective-dpo/foundation';
 import { Command } from 'commander';
 import { OptionReader, type CommandContext } from 'selective-dpo';
 import { runScenarios } from './run-scenarios.js';
@@ -24,6 +25,7 @@ export function buildTorture(
     .option('--seed <n>', 'equal seeds try equal faults', String(DEFAULT_SEED))
     .option('--short', 'a few faults of each kind')
     .option('--only <name>', `one scenario: ${names.join(', ')}`)
+    .option('--report <file>', 'where to write the rows as JSON, too')
     .option('--json', 'one JSON object a line')
     .addHelpText('after', scenarios.map(({ name, meaning }) => `\n  ${name}: ${meaning}`).join(''))
     .action((values: Record<string, unknown>) =>
@@ -40,6 +42,8 @@ export function buildTorture(
           writer.event({ type: 'row', ...row });
         }
         const sound = rows.length > 0 && rows.every(isSound);
+        const report = options.text('report');
+        if (report !== undefined) await publishBytes(report, reportOf(rows));
         writer.result({ seed, sound }, [
           ...describeTally(rows),
           sound ? `seed ${seed}: every zero is one` : `seed ${seed}: NOT SOUND`,
@@ -47,4 +51,9 @@ export function buildTorture(
         if (!sound) fail();
       }),
     );
+}
+
+/** For who adds up: every row, and whether it is sound. */
+function reportOf(rows: readonly TallyRow[]): string {
+  return `${JSON.stringify({ rows: rows.map((row) => ({ ...row, sound: isSound(row) })) })}\n`;
 }
