@@ -37,9 +37,15 @@ export function buildTorture(
         const chosen = scenarios.filter(({ name }) => only === undefined || name === only);
         const settings = { seed, short: options.flag('short'), signal, listener: writer.listen };
         const rows: TallyRow[] = [];
-        for await (const row of runScenarios(chosen, settings)) {
-          rows.push(row);
-          writer.event({ type: 'row', ...row });
+        try {
+          for await (const row of runScenarios(chosen, settings)) {
+            rows.push(row);
+            writer.event({ type: 'row', ...row });
+          }
+        } catch (error) {
+          // Stopped, or a defect of ours: what was counted is worth seeing.
+          for (const line of describeTally(rows)) writer.line(line);
+          throw error;
         }
         const sound = rows.length > 0 && rows.every(isSound);
         const report = options.text('report');
