@@ -73,6 +73,7 @@ export class WorkerPool {
     const ready = new Promise<ChildProcess>((resolve, reject) => {
       child.once('message', () => resolve(child));
       child.once('exit', (code) => reject(new Error(`the worker ended with ${code} before it began`)));
+      child.once('error', reject);
     });
     // It counts for who takes it.
     ready.catch(() => undefined);
