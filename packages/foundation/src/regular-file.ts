@@ -2,17 +2,25 @@
  * Reading files nobody has checked. A pipe or a device under an expected name must not hang or feed the program, and a file
  * must not be larger than anything of its kind.
  */
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lstat, open, type FileHandle } from 'node:fs/promises';
 import { InputError, explainSystemError } from './errors.js';
 import { notAFolder } from './folders.js';
 
+export interface OpenFile {
+  /** The caller closes it. */
+  handle: FileHandle;
+  /** In bytes. */
+  size: number;
+  /** The same for the same file as long as nobody has written to it. */
+  identity: string;
+}
+
 /**
  * Opens a file for reading, without waiting for a pipe's writer.
- * @returns the handle, which the caller closes, and the size in bytes.
  * @throws InputError `file-not-found`, `not-a-file`, `not-a-folder` naming the file in a folder's place, `no-permission`, …
  */
-export async function openRegularFile(path: string): Promise<{ handle: FileHandle; size: number }> {
+export async function openRegularFile(path: string): Promise<OpenFile> {
   let handle: FileHandle;
   try {
     // Windows has neither the flag nor named pipes among its files.
@@ -22,13 +30,22 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
     throw explainSystemError(error, path);
   }
   const status = await handle.stat();
-  if (status.isFile()) return { handle, size: status.size };
+  if (status.isFile()) return { handle, size: status.size, identity: identityOf(status) };
   await handle.close();
   throw new InputError('not-a-file', 'is not a regular file', {
     file: path,
     found: status.isDirectory() ? 'a folder' : 'a pipe or a device',
     expected: 'a regular file',
   });
+}
+
+function identityOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
+}
+
+/** Refuses what is no file that can be read. @throws InputError as {@link openRegularFile}. */
+export async function requireFile(path: string): Promise<void> {
+  await (await openRegularFile(path)).handle.close();
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   DropLedger,
   isDroppedRow,
   layoutOfFile,
+  refuseManyShards,
   tokenizePairs,
   type CacheRow,
   type PairTokenizer,
@@ -59,11 +60,13 @@ export class ScoringPass {
 
   /**
    * Runs to the end of the source.
-   * @throws Interrupted when asked to stop; InputError `no-pairs` when every row was dropped.
+   * @throws Interrupted when asked to stop; InputError `no-pairs` when every row was dropped, `too-many-shards`.
    */
   async run(): Promise<SourceEnding> {
     const { rows: alreadyScored, shards: published } = this.shards.resumeFrom;
-    this.meter = new ProgressMeter('score', 'pairs', await this.countRows(), alreadyScored);
+    const rows = await this.countRows();
+    refuseManyShards(this.options.dataFile, rows, this.rowsPerShard);
+    this.meter = new ProgressMeter('score', 'pairs', rows, alreadyScored);
     if (alreadyScored > 0) {
       this.options.listener?.({
         type: 'notice',

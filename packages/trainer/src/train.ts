@@ -86,7 +86,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     refuseUnfitCache(options.config, cache);
     const policy = await openPolicy(options.policyDirectory, cache, options.cacheDirectory);
     const engine = await openEngine(options.config.engine, { precision: options.config.precision });
-    const rows = await rowsOfRun(cache, options.config, options.signal);
+    const rows = await rowsOfRun(cache, options.config, options);
     const micro = await microBatching(options, cache, engine);
     const run = new TrainingRun(options, cache, policy, engine, micro, rows);
     return await run.toTheEnd();

@@ -37,7 +37,8 @@ export class ArrowShard {
 
   private constructor(
     private readonly handle: FileHandle,
-    private readonly blocks: readonly ArrowBlock[],
+    /** Where its record batches are. */
+    readonly blocks: readonly ArrowBlock[],
     private readonly path: string,
     private readonly layout: ShardLayout,
   ) {}
@@ -70,6 +71,19 @@ export class ArrowShard {
       await handle.close().catch(() => undefined);
       throw error;
     }
+  }
+
+  /**
+   * Opens the very file again whose `blocks` an earlier shard had: neither its footer nor its columns are looked at.
+   * @param handle is taken over.
+   */
+  static again(
+    handle: FileHandle,
+    path: string,
+    layout: ShardLayout,
+    blocks: readonly ArrowBlock[],
+  ): ArrowShard {
+    return new ArrowShard(handle, blocks, path, layout);
   }
 
   /** How many record batches from number `first` on lie within `bytes` of the file, the shard's last at most; at least 1. */

@@ -1,4 +1,5 @@
 /** What a cache holds, for people: counts, what it was made of, and whether its reference orders the pairs. */
+import { Interrupted, ProgressMeter, type ProgressListener } from '@selective-dpo/foundation';
 import type { ReferenceFigures } from './cache-figures.js';
 import type { CacheInputs } from './cache-inputs.js';
 import { CacheReader } from './cache-reader.js';
@@ -24,12 +25,26 @@ export interface CacheInfo {
   rescored?: Rescored;
 }
 
-/** Reads the whole cache once, a record batch at a time. @throws InputError as {@link CacheReader.open}. */
-export async function cacheInfo(directory: string): Promise<CacheInfo> {
+/** Pairs between two events of progress; smaller caches have none. */
+const PAIRS_A_STEP = 100_000;
+
+/**
+ * Reads the whole cache once, a piece at a time.
+ * @throws InputError as {@link CacheReader.open}; Interrupted when `signal` stopped it.
+ */
+export async function cacheInfo(
+  directory: string,
+  listener?: ProgressListener,
+  signal?: AbortSignal,
+): Promise<CacheInfo> {
   const reader = await CacheReader.open(directory);
   try {
-    let [sum, ordered, orderedPerToken] = [0, 0, 0];
+    const meter = new ProgressMeter('info', 'pairs', reader.rowCount);
+    let [read, sum, ordered, orderedPerToken] = [0, 0, 0, 0];
     for await (const row of reader.rows()) {
+      if (signal?.aborted === true)
+        throw new Interrupted('stopped while reading the cache', 'run the same command again');
+      if (++read % PAIRS_A_STEP === 0) listener?.(meter.advance(PAIRS_A_STEP));
       const chosen = sumLogps(row.chosenRefLogps);
       const rejected = sumLogps(row.rejectedRefLogps);
       sum += chosen + rejected;

@@ -2,25 +2,14 @@
  * Reads a finished cache row by row. A shard's digest is checked before anything in it is decoded; then rows are read in
  * place, a small record batch at a time, so memory does not grow with the cache. Reading changes no order.
  */
-import type { FileHandle } from 'node:fs/promises';
-import { openRegularFile } from '@selective-dpo/foundation';
-import { ArrowShard } from './arrow-shard.js';
 import type { CacheRow } from './cache-row.js';
-import {
-  checkedPath,
-  filesOf,
-  readManifest,
-  refuseOtherDigest,
-  verifiedPath,
-  type CacheManifest,
-} from './manifest.js';
+import { checkedPath, filesOf, readManifest, verifiedPath, type CacheManifest } from './manifest.js';
+import { OpenShards } from './open-shards.js';
 import { ReadMemory } from './read-memory.js';
 import type { RecordBatch } from './record-batch.js';
 
 /** Bytes kept for reading single rows, and in use for it at one time, but for one larger record batch. */
 const ROW_MEMORY = { kept: 8 << 20, inUse: 64 << 20 };
-/** Shards whose file is open at one time; the common limit of a process is 1,024 files. */
-const SHARDS_OPEN = 256;
 /** Bytes that {@link CacheReader.rows} reads at one time in the order of the file, about; at least a record batch. */
 const PIECE_BYTES = 1 << 20;
 /** Reads of single rows that it has on their way while a row is in use. */
@@ -34,15 +23,14 @@ export interface CacheReaderOptions {
 export class CacheReader {
   /** Index of each shard's first row. */
   private readonly starts: number[] = [];
-  private readonly shards = new Map<number, Promise<ArrowShard>>();
+  private readonly shards: OpenShards;
   private readonly memory = new ReadMemory(ROW_MEMORY);
-  /** Identity, at the time of its check, of each Arrow file that was found right: it is not read through again. */
-  private readonly verified = new Map<number, string>();
 
   private constructor(
     readonly directory: string,
     readonly manifest: CacheManifest,
   ) {
+    this.shards = new OpenShards(directory, manifest);
     let start = 0;
     for (const { rows } of manifest.shards) {
       this.starts.push(start);
@@ -62,7 +50,7 @@ export class CacheReader {
       const shard = arrowFiles.get(file);
       if (verify === 'lazily') await checkedPath(directory, file);
       else if (shard === undefined) await verifiedPath(directory, file);
-      else await (await reader.openShard(shard)).close();
+      else await reader.shards.verify(shard);
     }
     return reader;
   }
@@ -77,7 +65,7 @@ export class CacheReader {
    */
   async row(index: number): Promise<CacheRow> {
     const { shard, batch, place } = this.placeOf(index);
-    return (await this.shard(shard)).row(batch, place, this.memory);
+    return (await this.shards.get(shard)).row(batch, place, this.memory);
   }
 
   /**
@@ -104,9 +92,7 @@ export class CacheReader {
   }
 
   async close(): Promise<void> {
-    const open = [...this.shards.values()];
-    this.shards.clear();
-    for (const shard of open) await (await shard.catch(() => undefined))?.close();
+    await this.shards.close();
   }
 
   private *singleRows(order: Uint32Array, start: number): Generator<Promise<CacheRow>> {
@@ -117,7 +103,7 @@ export class CacheReader {
   private async piece(start: number): Promise<Piece | undefined> {
     if (start >= this.rowCount) return undefined;
     const { shard: index, batch, place } = this.placeOf(start);
-    const shard = await this.shard(index);
+    const shard = await this.shards.get(index);
     const count = shard.batchesWithin(batch, PIECE_BYTES);
     const { recordBatchRows, shards } = this.manifest;
     const end = this.starts[index]! + Math.min(shards[index]!.rows, (batch + count) * recordBatchRows);
@@ -138,47 +124,6 @@ export class CacheReader {
     const local = index - this.starts[shard]!;
     const { recordBatchRows } = this.manifest;
     return { shard, batch: Math.floor(local / recordBatchRows), place: local % recordBatchRows };
-  }
-
-  private shard(index: number): Promise<ArrowShard> {
-    const held = this.shards.get(index);
-    const shard = held ?? this.openShard(index);
-    this.shards.delete(index);
-    this.shards.set(index, shard);
-    if (held === undefined) {
-      shard.catch(() => {
-        if (this.shards.get(index) === shard) this.shards.delete(index);
-      });
-      if (this.shards.size > SHARDS_OPEN) this.letGo(this.shards.keys().next().value!);
-    }
-    return shard;
-  }
-
-  private letGo(index: number): void {
-    const shard = this.shards.get(index);
-    this.shards.delete(index);
-    // Reads asked for before this finish first: they were chained to the same promise earlier, and close waits for them.
-    void shard?.then((file) => file.close()).catch(() => undefined);
-  }
-
-  /** The file is read through for its digest, unless that was done and it is the same file still. */
-  private async openShard(index: number): Promise<ArrowShard> {
-    const { inputs, recordBatchRows, shards } = this.manifest;
-    const { topLogprobs } = inputs;
-    const { rows, arrow } = shards[index]!;
-    const path = await checkedPath(this.directory, arrow);
-    const { handle, size } = await openRegularFile(path);
-    try {
-      const identity = await identityOf(handle);
-      if (this.verified.get(index) !== identity) {
-        await refuseOtherDigest(handle, path, arrow);
-        this.verified.set(index, identity);
-      }
-    } catch (error) {
-      await handle.close().catch(() => undefined);
-      throw error;
-    }
-    return ArrowShard.open(handle, size, path, { rows, recordBatchRows, topLogprobs });
   }
 }
 
@@ -203,9 +148,4 @@ async function* readAhead<T>(reads: Iterator<Promise<T>>, ahead: number): AsyncG
     if (next === undefined) return;
     yield await next;
   }
-}
-
-async function identityOf(handle: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeMs, ctimeMs } = await handle.stat();
-  return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
 }

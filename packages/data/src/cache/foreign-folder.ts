@@ -22,9 +22,14 @@ export async function refuseForeignFolder(directory: string): Promise<void> {
   });
 }
 
-/** Of a writer that was killed before it published anything. */
+/**
+ * Of a writer that was killed before it published anything, or of a worker that begins in this moment; what only the first publishes
+ * (`publishFirst`) is written under a temporary name of a temporary name.
+ */
 function isLeftover(name: string): boolean {
-  return name.startsWith(`.${INPUTS_FILE}.`) || name.startsWith(`.${WORKERS_FILE}.`);
+  return [INPUTS_FILE, WORKERS_FILE].some(
+    (file) => name.startsWith(`.${file}.`) || name.startsWith(`..${file}.`),
+  );
 }
 
 async function entriesOf(directory: string): Promise<string[]> {

@@ -13,6 +13,7 @@ export {
   checkedPath,
   damagedCache,
   readManifest,
+  refuseManyShards,
   rescoredOf,
   verifiedPath,
   type CacheFile,
@@ -26,7 +27,7 @@ export { mergeCache, type MergedCache } from './merge-cache.js';
 export { CacheReader, type CacheReaderOptions } from './cache-reader.js';
 export { templateInstantOf } from './template-instant.js';
 export { epochOrder, splitRows } from './epoch-order.js';
-export { verifyCache, type CacheVerification } from './verify-cache.js';
+export { verifyCache, type CacheVerification, type VerifyOptions } from './verify-cache.js';
 export { cacheInfo, type CacheInfo } from './cache-info.js';
 export { isWeakReference, wilsonInterval } from './reference-order.js';
 export { CACHE_COLUMNS, encodeParquetShard } from './parquet-shard.js';

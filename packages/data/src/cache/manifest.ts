@@ -25,6 +25,8 @@ export const MANIFEST_FILE = 'manifest.json';
 export const DROPPED_FILE = 'dropped.jsonl';
 
 const MAX_MANIFEST_BYTES = 256 << 20;
+/** Each takes some 430 bytes of the manifest, 510 where pairs were asked for twice. */
+const MAX_SHARDS = 500_000;
 const MAX_RECORD_BATCH_ROWS = 65_536;
 /**
  * Bytes that a row takes in an Arrow file at least: source row 4, sums 16, pair id 5 with its offset, and five lists of
@@ -79,6 +81,23 @@ export function sealManifest(content: Omit<CacheManifest, 'digest'>): CacheManif
 
 function serialise(manifest: CacheManifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/**
+ * Refuses a dataset of more shards than a manifest may name, before any of them is scored.
+ * @param rows of the dataset, those that will give no pair among them.
+ * @throws InputError `too-many-shards`.
+ */
+export function refuseManyShards(file: string, rows: number, rowsPerShard: number): void {
+  const shards = Math.ceil(rows / rowsPerShard);
+  if (shards <= MAX_SHARDS) return;
+  throw new InputError('too-many-shards', 'the dataset would become more shards than a cache may have', {
+    file,
+    field: '--rows-per-shard',
+    found: `${rowsPerShard}: ${shards} shards for ${rows} rows`,
+    expected: `at most ${MAX_SHARDS} shards`,
+    hint: `give at least --rows-per-shard ${Math.ceil(rows / MAX_SHARDS)}; some thousand are better`,
+  });
 }
 
 /** Publishes the manifest: from this moment the folder is a finished cache. */

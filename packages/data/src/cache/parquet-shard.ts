@@ -1,5 +1,6 @@
 /** A shard as Parquet with true list columns, for DuckDB, pandas, Spark and everybody else. */
 import { sumLogps, type CacheRow } from './cache-row.js';
+import type { ColumnarDecoder } from '../rows/columnar-rows.js';
 import { decodedRows } from './foreign-decoding.js';
 import { ParquetTable } from './parquet-table.js';
 
@@ -79,20 +80,15 @@ export interface ParquetRow {
 }
 
 /**
- * The rows of a shard, up to the first above `most`.
+ * The rows of a shard, one after the other.
  * @param withTop whether the cache holds the reference's likeliest tokens.
+ * @param decoder of one shard at a time; the caller closes it.
  * @throws InputError `cache-damaged` for what cannot be decoded.
  */
-export async function readParquetShard(
+export function parquetShardRows(
   path: string,
-  most: number,
-  withTop = false,
-): Promise<Partial<ParquetRow>[]> {
-  const columns = withTop ? [...CACHE_COLUMNS, ...TOP_COLUMNS] : CACHE_COLUMNS;
-  const rows: Partial<ParquetRow>[] = [];
-  for await (const row of decodedRows(path, columns)) {
-    rows.push(row);
-    if (rows.length > most) break;
-  }
-  return rows;
+  withTop: boolean,
+  decoder: ColumnarDecoder,
+): AsyncGenerator<Partial<ParquetRow>> {
+  return decodedRows(path, withTop ? [...CACHE_COLUMNS, ...TOP_COLUMNS] : CACHE_COLUMNS, decoder);
 }

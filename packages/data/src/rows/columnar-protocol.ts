@@ -9,9 +9,10 @@ export interface ColumnarTask {
   columns: readonly string[];
 }
 
-/**
- * The reader asks with `'next'`; the decoder answers each time with one of these. The first answer is `schema`.
- */
+/** What the decoder is told: the file to turn to, then `'next'` for each answer. */
+export type ColumnarMessage = ColumnarTask | 'next';
+
+/** The answers; the first on a file is `schema`. */
 export type ColumnarAnswer =
   | { type: 'schema'; fields: string[] }
   /** Column names, and for each row their values in that order. */

@@ -2,11 +2,9 @@
  * Rows of a foreign Parquet or Arrow file. The bytes are decoded in a worker thread under a deadline: a decoder that
  * hangs or runs out of memory on hostile bytes costs the thread, and one typed error, not the process.
  */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { InputError } from '@selective-dpo/foundation';
-import type { ColumnarAnswer, ColumnarKind, ColumnarTask } from './columnar-protocol.js';
+import type { ColumnarKind, ColumnarTask } from './columnar-protocol.js';
+import { DecoderThread } from './decoder-thread.js';
 
 /** Longest time one row group or record batch may take, in milliseconds. */
 export const DECODE_DEADLINE_MS = 60_000;
@@ -28,24 +26,49 @@ export async function* columnarRows(
   columns: readonly string[],
   deadlineMs: number = DECODE_DEADLINE_MS,
 ): AsyncGenerator<ColumnarRow> {
-  const task: ColumnarTask = { file, kind, columns };
-  const decoder = new DecoderThread(task);
+  const decoder = new ColumnarDecoder();
   try {
-    let fields: string[] = [];
-    for (;;) {
-      const answer = await decoder.next(deadlineMs);
-      if (answer.type === 'end') return;
-      if (answer.type === 'unreadable') throw unreadable(task, answer.found);
-      if (answer.type === 'schema') {
-        fields = answer.fields;
-        if (columns.some((name) => fields.includes(name))) continue;
-        yield { value: {}, fields };
-        return;
-      }
-      for (const values of answer.rows) yield { value: rowObject(answer.columns, values), fields };
-    }
+    yield* decoder.rows({ file, kind, columns }, deadlineMs);
   } finally {
-    await decoder.terminate();
+    await decoder.close();
+  }
+}
+
+/**
+ * Decodes many files, one at a time, in one thread: to start one takes longer than a small file (0.1 s). A thread that did not answer is
+ * given up, and the next file has a new one.
+ */
+export class ColumnarDecoder {
+  private thread: DecoderThread | undefined;
+
+  /** As {@link columnarRows}. The rows of one file at a time: these end where another file's are asked for. */
+  async *rows(task: ColumnarTask, deadlineMs: number = DECODE_DEADLINE_MS): AsyncGenerator<ColumnarRow> {
+    const thread = (this.thread ??= new DecoderThread());
+    try {
+      thread.begin(task);
+      let fields: string[] = [];
+      for (;;) {
+        const answer = await thread.next(deadlineMs);
+        if (answer.type === 'end') return;
+        if (answer.type === 'unreadable') throw unreadable(task, answer.found);
+        if (answer.type === 'schema') {
+          fields = answer.fields;
+          if (task.columns.some((name) => fields.includes(name))) continue;
+          yield { value: {}, fields };
+          return;
+        }
+        for (const values of answer.rows) yield { value: rowObject(answer.columns, values), fields };
+      }
+    } finally {
+      if (thread.isSpent) await this.close();
+    }
+  }
+
+  /** Ends the thread; whoever waits for rows gets an error. */
+  async close(): Promise<void> {
+    const { thread } = this;
+    this.thread = undefined;
+    await thread?.terminate();
   }
 }
 
@@ -57,53 +80,6 @@ function rowObject(columns: readonly string[], values: readonly unknown[]): Reco
   return row;
 }
 
-/** The worker thread, asked for one answer at a time. */
-class DecoderThread {
-  private readonly worker: Worker;
-  private waiting: { resolve(answer: ColumnarAnswer): void; fail(found: string): void } | undefined;
-  /** What ended the thread while nobody waited for an answer. */
-  private ended: string | undefined;
-
-  constructor(private readonly task: ColumnarTask) {
-    this.worker = new Worker(workerPath(), { workerData: task });
-    this.worker.on('message', (answer: ColumnarAnswer) => this.waiting?.resolve(answer));
-    this.worker.on('error', (error: unknown) => {
-      this.end(error instanceof Error ? error.message : String(error));
-    });
-    this.worker.on('exit', (code) => {
-      this.end(`the decoder ended with code ${code}`);
-    });
-  }
-
-  /** @throws InputError if the thread ends or the deadline passes before the answer. */
-  async next(deadlineMs: number): Promise<ColumnarAnswer> {
-    if (this.ended !== undefined) throw unreadable(this.task, this.ended);
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      return await new Promise<ColumnarAnswer>((resolve, reject) => {
-        const fail = (found: string): void => {
-          reject(unreadable(this.task, found));
-        };
-        this.waiting = { resolve, fail };
-        timer = setTimeout(fail, deadlineMs, `no result after ${deadlineMs} ms`);
-        this.worker.postMessage('next');
-      });
-    } finally {
-      clearTimeout(timer);
-      this.waiting = undefined;
-    }
-  }
-
-  async terminate(): Promise<void> {
-    await this.worker.terminate();
-  }
-
-  private end(found: string): void {
-    this.ended ??= found;
-    this.waiting?.fail(this.ended);
-  }
-}
-
 function unreadable({ file, kind }: ColumnarTask, found: string): InputError {
   const [code, name] =
     kind === 'parquet' ? ['parquet-unreadable', 'Parquet'] : ['arrow-unreadable', 'Arrow IPC'];
@@ -112,19 +88,4 @@ function unreadable({ file, kind }: ColumnarTask, found: string): InputError {
     found,
     hint: 'download or write the file again; the same rows as JSON Lines will do as well',
   });
-}
-
-/** The compiled worker. Run from TypeScript source (tests), it is the one in `dist`: Node 20 loads no TypeScript. */
-function workerPath(): string {
-  const here = import.meta.url;
-  const path = fileURLToPath(
-    new URL(here.endsWith('.ts') ? '../../dist/rows/columnar-worker.js' : './columnar-worker.js', here),
-  );
-  if (!existsSync(path)) {
-    throw new InputError('not-built', 'the decoder of Parquet and Arrow files is not built', {
-      file: path,
-      hint: 'run: npx nx build @selective-dpo/data',
-    });
-  }
-  return path;
 }

@@ -1,21 +1,30 @@
-/** The worker thread that decodes a Parquet or Arrow file: one answer for each `'next'` it is sent. */
-import { parentPort, workerData } from 'node:worker_threads';
-import type { ColumnarAnswer, ColumnarTask } from './columnar-protocol.js';
+/** The worker thread that decodes Parquet and Arrow files: one answer for each `'next'` on the file it was told of last. */
+import { parentPort } from 'node:worker_threads';
+import type { ColumnarAnswer, ColumnarMessage, ColumnarTask } from './columnar-protocol.js';
 import { decodeArrow } from './arrow-decoder.js';
 import { decodeParquet } from './parquet-decoder.js';
 
-const { file, kind, columns } = workerData as ColumnarTask;
-const answers = kind === 'parquet' ? decodeParquet(file, columns) : decodeArrow(file, kind, columns);
+let answers: AsyncGenerator<ColumnarAnswer> | undefined;
+
+function answersOf({ file, kind, columns }: ColumnarTask): AsyncGenerator<ColumnarAnswer> {
+  return kind === 'parquet' ? decodeParquet(file, columns) : decodeArrow(file, kind, columns);
+}
 
 async function nextAnswer(): Promise<ColumnarAnswer> {
   try {
-    const { value, done } = await answers.next();
+    const { value, done } = await answers!.next();
     return done === true ? { type: 'end' } : value;
   } catch (error) {
     return { type: 'unreadable', found: (error as Error).message };
   }
 }
 
-parentPort?.on('message', () => {
-  void nextAnswer().then((answer) => parentPort?.postMessage(answer));
+parentPort?.on('message', (message: ColumnarMessage) => {
+  if (message === 'next') {
+    void nextAnswer().then((answer) => parentPort?.postMessage(answer));
+    return;
+  }
+  // The file before may have been left in its middle: it is closed.
+  void answers?.return(undefined).catch(() => undefined);
+  answers = answersOf(message);
 });

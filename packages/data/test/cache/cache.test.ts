@@ -1,7 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { cp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError, InputErrors, SeededRandom } from '@selective-dpo/foundation';
+import {
+  InputError,
+  InputErrors,
+  Interrupted,
+  SeededRandom,
+  type ProgressListener,
+} from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   CacheReader,
@@ -36,6 +42,23 @@ describe('a finished cache', () => {
     );
     await expect(reader.row(130)).rejects.toThrow(RangeError);
     await reader.close();
+  });
+
+  it('tells each shard that it verifies, digests first, and stops between two of them', async () => {
+    const told: string[] = [];
+    const listener: ProgressListener = (event) => {
+      if (event.type === 'progress') told.push(`${event.stage} ${event.done} of ${event.total}`);
+    };
+    await verifyCache(finished, { listener });
+    const each = (stage: string) => [1, 2, 3, 4].map((done) => `${stage} ${done} of 4`);
+    expect(told).toEqual([...each('digests'), ...each('verify')]);
+    told.length = 0;
+    await verifyCache(finished, { listener, digestsOnly: true });
+    expect(told).toEqual(each('digests'));
+    const controller = new AbortController();
+    const stopping = verifyCache(finished, { listener: () => controller.abort(), signal: controller.signal });
+    await expect(stopping).rejects.toThrow(Interrupted);
+    await expect(cacheInfo(finished, undefined, controller.signal)).rejects.toThrow(Interrupted);
   });
 
   it('verifies, and says what it holds', async () => {
@@ -117,6 +140,8 @@ describe('damage', () => {
     await cp(finished, copy, { recursive: true });
     await change(join(copy, name), await readFile(join(copy, name)));
     const outcome = await verifyCache(copy).catch((error: unknown) => error);
+    const byDigests = await verifyCache(copy, { digestsOnly: true }).catch((error: unknown) => error);
+    expect(byDigests, name).toEqual(outcome);
     await rm(copy, { recursive: true });
     return outcome;
   };

@@ -81,6 +81,8 @@ describe('a cache with the reference’s likeliest tokens', () => {
     expect((await verifyCache(copy)).rows).toBe(40);
     changed[7]!.refTop!.rejectedLogps[2]! -= 0.5;
     await reseal();
+    // Digests alone say nothing of values.
+    expect((await verifyCache(copy, { digestsOnly: true })).rows).toBe(40);
     const { code, details } = await inputErrorOf(() => verifyCache(copy));
     expect(code).toBe('cache-damaged');
     expect(details.found).toContain('rejected_ref_top_logps');

@@ -17,6 +17,7 @@ import {
   sealManifest,
   type CacheManifest,
 } from '../../src/cache/manifest.js';
+import { ColumnarDecoder } from '../../src/rows/columnar-rows.js';
 import { decodedRows } from '../../src/cache/foreign-decoding.js';
 import { sealedText } from '../../src/cache/sealed-helper.js';
 import { CACHE_COLUMNS } from '../../src/cache/parquet-shard.js';
@@ -134,13 +135,15 @@ describe('bytes made to keep a decoder busy', () => {
     const name = 'shards/shard-00001.parquet';
     const content = await readFile(join(finished, name));
     const outcomes = new Set<string>();
+    const decoder = new ColumnarDecoder();
     for (let i = 0; i < 16; i++) {
       const file = write(`busy-${i}.parquet`, flipped(content, content.length - 9 - 37 * i));
-      outcomes.add(await outcomeOf(collect(decodedRows(file, CACHE_COLUMNS, 1000))));
+      outcomes.add(await outcomeOf(collect(decodedRows(file, CACHE_COLUMNS, decoder, 1000))));
     }
     for (const outcome of outcomes) expect(['read', 'stopped', 'cache-damaged']).toContain(outcome);
     expect(outcomes).toContain('cache-damaged');
-    expect(await collect(decodedRows(join(finished, name), CACHE_COLUMNS))).toHaveLength(10);
+    expect(await collect(decodedRows(join(finished, name), CACHE_COLUMNS, decoder))).toHaveLength(10);
+    await decoder.close();
   });
 
   it('give one typed error each when the whole cache is read', async () => {

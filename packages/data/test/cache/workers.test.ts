@@ -80,6 +80,21 @@ describe('workers', () => {
     expect(await filesIn(directory)).toEqual(single);
   });
 
+  it('begin in a folder where another one is just beginning', async () => {
+    for (const [name, code] of [
+      ['.workers.json.first.7-0a0a0a0a-0.tmp', undefined],
+      ['..workers.json.first.7-0a0a0a0a-0.tmp.7-0a0a0a0a-1.tmp', undefined],
+      ['..inputs.json.first.7-0a0a0a0a-0.tmp.7-0a0a0a0a-1.tmp', undefined],
+      ['..workers.json', 'folder-in-use'],
+      ['.bashrc', 'folder-in-use'],
+    ] as const) {
+      const directory = await freshFolder();
+      await writeFile(join(directory, name), '{');
+      const found = await work(directory, 0).catch((error: unknown) => (error as InputError).code);
+      expect(found, name).toBe(code ?? 2);
+    }
+  });
+
   it('go on where they were stopped, and make a damaged shard again', async () => {
     const directory = await freshFolder();
     expect(await work(directory, 0, 1)).toBe(1);

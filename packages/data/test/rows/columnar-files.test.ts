@@ -15,7 +15,7 @@ import {
   vectorFromArray,
 } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import { columnarRows } from '../../src/rows/columnar-rows.js';
+import { ColumnarDecoder, columnarRows } from '../../src/rows/columnar-rows.js';
 import { openPreferenceSource } from '../../src/rows/preference-source.js';
 import { CODECS, conversationFields, messageList, writeParquet } from './parquet-fixture.js';
 import { collect, inputErrorOf, temporaryFolder } from './temporary-folder.js';
@@ -113,6 +113,45 @@ describe('Parquet', () => {
     const file = await parquetFile('slow.parquet', 'SNAPPY');
     const error = await inputErrorOf(() => collect(columnarRows(file, 'parquet', ['chosen'], 0)));
     expect([error.code, error.details.found]).toEqual(['parquet-unreadable', 'no result after 0 ms']);
+  });
+});
+
+describe('one decoder for many files', () => {
+  it('reads them one after the other: whole, left in the middle, damaged, given up at the deadline', async () => {
+    const decoder = new ColumnarDecoder();
+    const read = (file: string, deadlineMs?: number) =>
+      collect(decoder.rows({ file, kind: 'parquet', columns: ['prompt'] }, deadlineMs));
+    const file = await parquetFile('many.parquet', 'SNAPPY');
+    const bytes = readFileSync(file);
+    const half = write('many-half.parquet', bytes.subarray(0, bytes.length / 2));
+    const prompts = conversations.map(({ prompt }) => prompt);
+    const wholeAgain = async () =>
+      expect((await read(file)).map(({ value }) => value['prompt'])).toEqual(prompts);
+    await wholeAgain();
+    for await (const { value } of decoder.rows({ file, kind: 'parquet', columns: ['chosen'] })) {
+      expect(value['chosen']).toEqual(conversations[0]!.chosen);
+      break;
+    }
+    await wholeAgain();
+    for (const [broken, deadlineMs, found] of [
+      [half, undefined, 'no PAR1 at the end'],
+      [file, 0, 'no result after 0 ms'],
+    ] as const) {
+      const error = await inputErrorOf(() => read(broken, deadlineMs));
+      expect([error.code, error.details.file]).toEqual(['parquet-unreadable', broken]);
+      expect(error.details.found).toContain(found);
+      await wholeAgain();
+    }
+    await decoder.close();
+  });
+
+  it('tells who waits for rows that it was closed', async () => {
+    const decoder = new ColumnarDecoder();
+    const file = await parquetFile('closed.parquet', 'SNAPPY');
+    const rows = decoder.rows({ file, kind: 'parquet', columns: ['chosen'] });
+    const waiting = inputErrorOf(() => rows.next());
+    await decoder.close();
+    expect((await waiting).details.found).toContain('the decoder ended');
   });
 });
 

@@ -2,7 +2,7 @@
 import { InputError, counted } from '@selective-dpo/foundation';
 import { splitRows, type CacheReader } from '@selective-dpo/data';
 import type { TrainingConfig } from '../config/training-config.js';
-import { surveyReference, type ReferenceSurvey } from '../trust/reference-survey.js';
+import { surveyReference, type ReferenceSurvey, type SurveyOptions } from '../trust/reference-survey.js';
 
 export interface RunRows {
   /** Ascending; with refTrust=drop without those that the reference orders wrongly. */
@@ -14,14 +14,14 @@ export interface RunRows {
 }
 
 /**
- * Splits the cache, then looks through it once. Pairs are dropped before an order is drawn: epochs, steps and batches are those of a
- * cache without them, and held-out pairs stay what they are.
+ * Splits the cache, then looks through it ({@link surveyReference}). Pairs are dropped before an order is drawn: epochs, steps and batches
+ * are those of a cache without them, and held-out pairs stay what they are.
  * @throws InputError `no-training-pairs`, and as {@link surveyReference}.
  */
 export async function rowsOfRun(
   cache: CacheReader,
   config: TrainingConfig,
-  signal: AbortSignal | undefined,
+  options: SurveyOptions = {},
 ): Promise<RunRows> {
   const { train, eval: held } = splitRows(cache.rowCount, config.evalFraction, config.seed);
   if (train.length === 0) {
@@ -32,6 +32,6 @@ export async function rowsOfRun(
       hint: 'lower evalFraction or score more rows',
     });
   }
-  const survey = await surveyReference(cache, train, config, signal);
+  const survey = await surveyReference(cache, train, config, options);
   return { train: survey?.trainRows ?? train, eval: held, survey };
 }

@@ -20,7 +20,7 @@ export function withTrust(
   if (settings.refTrust !== 'weight') return pair;
   return {
     ...pair,
-    weight: pairTrust(referenceMargin(pair.row), settings.refTrustScale) / survey!.meanTrust,
+    weight: pairTrust(referenceMargin(pair.row), settings.refTrustScale) / survey!.meanTrust!,
   };
 }
 
