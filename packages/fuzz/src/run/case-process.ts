@@ -1,0 +1,77 @@
+/** The process in which inputs are parsed, one after the other: node case-process.js MODULE TARGET SEED FIRST END FOLDER. */
+import { SeededRandom, mixSeeds } from '@selective-dpo/foundation';
+import { mutated } from '../mutation/mutation.js';
+import { inputErrorCode, type FuzzTarget, type PreparedTarget } from './target.js';
+import type { Outcome } from './outcome.js';
+
+/** The input of one case: the same for the same target, seed and number. */
+export function inputOfCase(
+  target: FuzzTarget,
+  seeds: readonly Buffer[],
+  seed: number,
+  index: number,
+): Buffer {
+  const name = [...target.name].map((character) => character.charCodeAt(0));
+  return mutated(seeds, target.mutations, new SeededRandom(mixSeeds(seed, ...name, index)));
+}
+
+/** Peak memory of this process, in MiB. */
+function peakMiB(): number {
+  return process.resourceUsage().maxRSS / 1024;
+}
+
+/** Parses one input and tells what became of it. */
+export async function runCase(
+  prepared: PreparedTarget,
+  input: Buffer,
+): Promise<Pick<Outcome, 'kind' | 'detail'>> {
+  try {
+    const wrong = await prepared.check(input);
+    return wrong === undefined ? { kind: 'right', detail: '' } : { kind: 'wrong', detail: wrong };
+  } catch (error) {
+    const code = (prepared.codeOf ?? inputErrorCode)(error);
+    if (code !== undefined) return { kind: 'refused', detail: code };
+    return { kind: 'untyped', detail: String((error as Error | undefined)?.stack ?? error).slice(0, 1000) };
+  }
+}
+
+function tell(message: object): Promise<void> {
+  return new Promise((resolve) => {
+    process.send!(message, () => resolve());
+  });
+}
+
+async function main(): Promise<void> {
+  const [module, name, seed, first, end, folder] = process.argv.slice(2) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const { targets } = (await import(module)) as { targets: readonly FuzzTarget[] };
+  const target = targets.find((one) => one.name === name)!;
+  const prepared = await target.prepare(folder);
+  // Seeds first: what they take is what the parser takes at rest, and each of them has to be read.
+  for (const [i, input] of prepared.seeds.entries()) {
+    const outcome = await runCase(prepared, input);
+    if (outcome.kind !== 'right') await tell({ badSeed: `seed ${i}: ${outcome.kind} ${outcome.detail}` });
+  }
+  const atRest = peakMiB();
+  await tell({ ready: true });
+  for (let index = Number(first); index < Number(end); index++) {
+    const input = inputOfCase(target, prepared.seeds, Number(seed), index);
+    const before = process.cpuUsage();
+    const outcome = await runCase(prepared, input);
+    const { user, system } = process.cpuUsage(before);
+    const memoryMiB = peakMiB() - atRest;
+    await tell({ index, ...outcome, cpuMs: (user + system) / 1000, memoryMiB });
+    // Peak memory never falls: what comes next needs a new process.
+    if (memoryMiB > target.memoryMiB) break;
+  }
+  await prepared.close?.();
+  process.disconnect();
+}
+
+if (process.send !== undefined) await main();
