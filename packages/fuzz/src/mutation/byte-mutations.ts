@@ -1,6 +1,6 @@
 /** Damage to bytes of any kind. */
 import type { SeededRandom } from '@selective-dpo/foundation';
-import { pick, type Mutation } from './mutation.js';
+import { anyOf, pick, type Mutation } from './mutation.js';
 
 /** Numbers at the edges of what lengths and counts are read as, as little-endian integers of 4 and 8 bytes. */
 const EXTREME_INTEGERS: readonly bigint[] = [
@@ -100,7 +100,7 @@ export const splice: Mutation = (input, random, pool) => {
   ]);
 };
 
-export const BYTE_MUTATIONS: readonly Mutation[] = [
+export const changeBytes: Mutation = anyOf([
   flipBits,
   overwriteBytes,
   overwriteInteger,
@@ -110,4 +110,4 @@ export const BYTE_MUTATIONS: readonly Mutation[] = [
   duplicateSlice,
   swapSlices,
   splice,
-];
+]);

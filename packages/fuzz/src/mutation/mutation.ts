@@ -28,3 +28,8 @@ export function mutated(
   }
   return input;
 }
+
+/** One mutation out of several, each as likely as the others. */
+export function anyOf(mutations: readonly Mutation[]): Mutation {
+  return (input, random, pool) => pick(mutations, random)(input, random, pool);
+}

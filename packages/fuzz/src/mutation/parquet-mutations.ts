@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import type { SeededRandom } from '@selective-dpo/foundation';
 import { gzipBomb, snappyBomb, zstdBomb } from './bombs.js';
-import { BYTE_MUTATIONS } from './byte-mutations.js';
+import { changeBytes } from './byte-mutations.js';
 import { pick, type Mutation } from './mutation.js';
 import {
   putTogether,
@@ -123,7 +123,7 @@ export const spoilPage = onPage((_, { page }, random) => {
   const head = Math.min(24, payload.length);
   if (random.below(2) === 0 && head > 4)
     Buffer.from(pick(RUNS, random), 'hex').copy(payload, random.below(head));
-  else setPayload(page, pick(BYTE_MUTATIONS, random)(payload, random, [payload]));
+  else setPayload(page, changeBytes(payload, random, [payload]));
 });
 
 /** Pages go, double or change places, also with those of other columns. */

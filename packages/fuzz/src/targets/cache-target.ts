@@ -12,8 +12,9 @@ import {
 } from '@selective-dpo/data';
 import { ArrowShard, decodeParquet } from '@selective-dpo/data/decoding';
 import { InputError } from '@selective-dpo/foundation';
-import { BYTE_MUTATIONS, overwriteAlignedInteger } from '../mutation/byte-mutations.js';
+import { changeBytes, overwriteAlignedInteger } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
+import type { Mutation } from '../mutation/mutation.js';
 import { onOneLine, replaceNumber } from '../mutation/text-mutations.js';
 import { PARQUET_MUTATIONS } from '../mutation/parquet-mutations.js';
 import type { FuzzTarget, PreparedTarget } from '../run/target.js';
@@ -89,7 +90,7 @@ async function prepareArrow(folder: string): Promise<PreparedTarget> {
 
 export const cacheArrowTarget: FuzzTarget = {
   ...{ name: 'cache-arrow', what: 'Arrow shards of a cache, digests that fit', memoryMiB: 384 },
-  mutations: [...Array(4).fill(overwriteAlignedInteger), ...BYTE_MUTATIONS],
+  mutations: [...Array(4).fill(overwriteAlignedInteger), changeBytes],
   prepare: prepareArrow,
 };
 
@@ -140,7 +141,7 @@ async function prepareParquet(folder: string): Promise<PreparedTarget> {
 
 export const cacheParquetTarget: FuzzTarget = {
   ...{ name: 'cache-parquet', what: 'Parquet shards of a cache, digests that fit', memoryMiB: 768 },
-  mutations: [...PARQUET_MUTATIONS, ...BYTE_MUTATIONS],
+  mutations: [...PARQUET_MUTATIONS, changeBytes],
   prepare: prepareParquet,
 };
 
@@ -186,13 +187,13 @@ export const cacheManifestTarget: FuzzTarget = {
     onManifest(replaceNumber),
     onOneLine(changeJson),
     replaceNumber,
-    ...BYTE_MUTATIONS,
+    changeBytes,
   ],
   prepare: prepareManifest,
 };
 
 /** On the manifest alone. */
-function onManifest(mutation: (typeof BYTE_MUTATIONS)[number]): (typeof BYTE_MUTATIONS)[number] {
+function onManifest(mutation: Mutation): Mutation {
   return (input, random, pool) => {
     const at = input.indexOf(DIVIDER);
     if (at < 0) return mutation(input, random, pool);

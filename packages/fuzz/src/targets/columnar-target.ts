@@ -14,7 +14,7 @@ import {
 } from 'apache-arrow';
 import { LAYOUT_FIELDS, decodeArrow, decodeParquet, type ColumnarAnswer } from '@selective-dpo/data/decoding';
 import { zstdBomb } from '../mutation/bombs.js';
-import { BYTE_MUTATIONS, overwriteAlignedInteger } from '../mutation/byte-mutations.js';
+import { changeBytes, overwriteAlignedInteger } from '../mutation/byte-mutations.js';
 import { PARQUET_MUTATIONS } from '../mutation/parquet-mutations.js';
 import type { Mutation } from '../mutation/mutation.js';
 import type { FuzzTarget, PreparedTarget } from '../run/target.js';
@@ -92,7 +92,7 @@ async function prepareParquet(folder: string): Promise<PreparedTarget> {
 
 export const parquetTarget: FuzzTarget = {
   ...{ name: 'parquet', what: 'preference files in Parquet', memoryMiB: 768, prepare: prepareParquet },
-  mutations: [...PARQUET_MUTATIONS, ...PARQUET_MUTATIONS, ...BYTE_MUTATIONS],
+  mutations: [...PARQUET_MUTATIONS, ...PARQUET_MUTATIONS, changeBytes],
 };
 
 function arrowTable(): Table {
@@ -152,5 +152,5 @@ async function prepareArrow(folder: string): Promise<PreparedTarget> {
 
 export const arrowTarget: FuzzTarget = {
   ...{ name: 'arrow', what: 'preference files in Arrow', memoryMiB: 768, prepare: prepareArrow },
-  mutations: [...Array(4).fill(overwriteAlignedInteger), plantZstd, ...BYTE_MUTATIONS],
+  mutations: [...Array(4).fill(overwriteAlignedInteger), plantZstd, changeBytes],
 };

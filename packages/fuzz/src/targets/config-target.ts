@@ -7,19 +7,13 @@ import {
   type GenerationConfig,
   type ModelConfig,
 } from '@selective-dpo/model';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
 import { insertOddText, replaceNumber } from '../mutation/text-mutations.js';
 import type { FuzzTarget, PreparedTarget } from '../run/target.js';
 import { isWhole, plainJson, pollution, sameValue } from './json-oracle.js';
 
-const MUTATIONS = [
-  ...Array(6).fill(changeJson),
-  replaceNumber,
-  replaceNumber,
-  insertOddText,
-  ...BYTE_MUTATIONS,
-];
+const MUTATIONS = [...Array(6).fill(changeJson), replaceNumber, replaceNumber, insertOddText, changeBytes];
 
 const llama = {
   architectures: ['LlamaForCausalLM'],

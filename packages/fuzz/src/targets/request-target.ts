@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { ApiError, DEFAULT_LIMITS, RequestReader, readJsonBody } from '@selective-dpo/server/requests';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
 import { insertOddText, replaceNumber } from '../mutation/text-mutations.js';
 import type { FuzzTarget, PreparedTarget } from '../run/target.js';
@@ -107,5 +107,5 @@ async function prepare(): Promise<PreparedTarget> {
 
 export const requestTarget: FuzzTarget = {
   ...{ name: 'request', what: 'bodies of requests to sdpo serve', memoryMiB: 256, prepare },
-  mutations: [...Array(6).fill(changeJson), replaceNumber, insertOddText, ...BYTE_MUTATIONS],
+  mutations: [...Array(6).fill(changeJson), replaceNumber, insertOddText, changeBytes],
 };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { openPreferenceSource } from '@selective-dpo/data';
 import { InputError } from '@selective-dpo/foundation';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
 import type { Mutation } from '../mutation/mutation.js';
 import { insertOddText, moveLines, onOneLine, replaceNumber } from '../mutation/text-mutations.js';
@@ -172,7 +172,7 @@ export const rowsTarget: FuzzTarget = {
   mutations: [
     ...Array(4).fill(inside(onOneLine(changeJson))),
     ...[changeJson, moveLines, replaceNumber, insertOddText].map(inside),
-    ...BYTE_MUTATIONS,
+    changeBytes,
   ],
   prepare,
 };

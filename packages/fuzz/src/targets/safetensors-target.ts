@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSafetensors, type SafetensorsFile } from '@selective-dpo/model';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
 import type { Mutation } from '../mutation/mutation.js';
 import { insertOddText, replaceNumber } from '../mutation/text-mutations.js';
@@ -116,7 +116,7 @@ export const safetensorsTarget: FuzzTarget = {
   mutations: [
     ...[changeJson, changeJson, replaceNumber, insertOddText].map(onHeader),
     replaceNumber,
-    ...BYTE_MUTATIONS,
+    changeBytes,
   ],
   prepare,
 };

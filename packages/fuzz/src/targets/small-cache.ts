@@ -10,7 +10,7 @@ import {
   type CacheManifest,
   type CacheRow,
 } from '@selective-dpo/data';
-import { SeededRandom, canonicalJson, sha256 } from '@selective-dpo/foundation';
+import { SeededRandom, canonicalJson, parseShallowJson, sha256 } from '@selective-dpo/foundation';
 
 export const ROWS_PER_SHARD = 20;
 const VOCABULARY = 50_000;
@@ -58,7 +58,7 @@ export async function writeSmallCache(directory: string): Promise<CacheRow[]> {
 export function resealed(text: string): string {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseShallowJson(text);
   } catch {
     return text;
   }

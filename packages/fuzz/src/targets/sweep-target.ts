@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InputErrors, type InputError } from '@selective-dpo/foundation';
 import { readSweepFile, type SweepFile } from '@selective-dpo/sweeps/sweep-file';
 import { parse } from 'yaml';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { insertOddText, moveLines, replaceNumber } from '../mutation/text-mutations.js';
 import { YAML_MUTATIONS } from '../mutation/yaml-mutations.js';
 import type { FuzzTarget, PreparedTarget } from '../run/target.js';
@@ -81,12 +81,5 @@ async function prepare(folder: string): Promise<PreparedTarget> {
 
 export const sweepTarget: FuzzTarget = {
   ...{ name: 'sweep', what: 'sweep YAML', memoryMiB: 256, prepare },
-  mutations: [
-    ...YAML_MUTATIONS,
-    ...YAML_MUTATIONS,
-    moveLines,
-    replaceNumber,
-    insertOddText,
-    ...BYTE_MUTATIONS,
-  ],
+  mutations: [...YAML_MUTATIONS, ...YAML_MUTATIONS, moveLines, replaceNumber, insertOddText, changeBytes],
 };

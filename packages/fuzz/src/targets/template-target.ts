@@ -1,7 +1,7 @@
 /** Chat templates, rendered. */
 import { ChatTemplate, TemplateRefusal } from '@selective-dpo/data';
 import { Template } from '@huggingface/jinja';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { TEMPLATE_MUTATIONS } from '../mutation/template-mutations.js';
 import { insertOddText, replaceNumber } from '../mutation/text-mutations.js';
 import { inputErrorCode, type FuzzTarget, type PreparedTarget } from '../run/target.js';
@@ -37,10 +37,7 @@ function wrongText(source: string, text: string): string | undefined {
   if (/range|strftime_now/.test(source)) return undefined;
   let plain: string;
   try {
-    const raise_exception = (): never => {
-      throw new Error('raised');
-    };
-    plain = new Template(source).render({ ...VARIABLES, raise_exception });
+    plain = new Template(source).render(VARIABLES);
   } catch (error) {
     return `a text, where the library has ${String(error)}`;
   }
@@ -67,6 +64,6 @@ async function prepare(): Promise<PreparedTarget> {
 
 export const templateTarget: FuzzTarget = {
   ...{ name: 'template', what: 'chat templates, parsed and rendered', memoryMiB: 768 },
-  mutations: [...TEMPLATE_MUTATIONS, ...TEMPLATE_MUTATIONS, replaceNumber, insertOddText, ...BYTE_MUTATIONS],
+  mutations: [...TEMPLATE_MUTATIONS, ...TEMPLATE_MUTATIONS, replaceNumber, insertOddText, changeBytes],
   prepare,
 };

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadPairTokenizer, type PairTokenizer } from '@selective-dpo/data';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
 import type { Mutation } from '../mutation/mutation.js';
 import { insertOddText, replaceNumber } from '../mutation/text-mutations.js';
@@ -168,7 +168,7 @@ export const tokenizerTarget: FuzzTarget = {
   mutations: [
     ...Array(8).fill(onOneFile(changeJson)),
     ...[replaceNumber, insertOddText].map(onOneFile),
-    ...BYTE_MUTATIONS,
+    changeBytes,
   ],
   prepare,
 };

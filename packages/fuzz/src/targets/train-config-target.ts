@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TRAINING_KEYS, resolveTrainingConfig, type TrainingConfig } from '@selective-dpo/trainer';
 import { parse } from 'yaml';
-import { BYTE_MUTATIONS } from '../mutation/byte-mutations.js';
+import { changeBytes } from '../mutation/byte-mutations.js';
 import { changeJson } from '../mutation/json-mutations.js';
 import { insertOddText, moveLines, replaceNumber } from '../mutation/text-mutations.js';
 import { YAML_MUTATIONS } from '../mutation/yaml-mutations.js';
@@ -77,7 +77,7 @@ export const trainConfigTarget: FuzzTarget = {
     moveLines,
     replaceNumber,
     insertOddText,
-    ...BYTE_MUTATIONS,
+    changeBytes,
   ],
 };
 
@@ -99,5 +99,5 @@ async function prepareWords(): Promise<PreparedTarget> {
 
 export const trainWordsTarget: FuzzTarget = {
   ...{ name: 'train-words', what: 'training keys as words key=value', memoryMiB: 256, prepare: prepareWords },
-  mutations: [...YAML_MUTATIONS, moveLines, replaceNumber, insertOddText, ...BYTE_MUTATIONS],
+  mutations: [...YAML_MUTATIONS, moveLines, replaceNumber, insertOddText, changeBytes],
 };
