@@ -57,9 +57,18 @@ const PIECES: readonly string[] = [
   '\n'.repeat(500),
 ];
 
+const TAGS = /(\{[{%#].*?[}%#]\})/s;
+
+/** A piece between two tags, where it is read as what it is. */
+const insertPiece: Mutation = (input, random) => {
+  const parts = input.toString('utf8').split(TAGS);
+  parts.splice(2 * random.below((parts.length + 1) >> 1), 0, pick(PIECES, random));
+  return Buffer.from(parts.join(''));
+};
+
 /** A tag, an expression or a name goes, doubles or changes places with another. */
 export const moveTags: Mutation = (input, random) => {
-  const parts = input.toString('utf8').split(/(\{[{%#].*?[}%#]\})/s);
+  const parts = input.toString('utf8').split(TAGS);
   if (parts.length < 3) return input;
   const [a, b] = [random.below(parts.length), random.below(parts.length)];
   const kind = random.below(3);
@@ -80,7 +89,8 @@ export const replaceWord: Mutation = (input, random) => {
 };
 
 export const TEMPLATE_MUTATIONS: readonly Mutation[] = [
-  insertOneOf(PIECES),
+  insertPiece,
+  insertPiece,
   insertOneOf(PIECES),
   moveTags,
   replaceWord,
