@@ -3,9 +3,9 @@
  * before anybody sees the result; so what it will make is reckoned first.
  */
 
-/** Unpacked bytes that are held at one time, of a file of `bytes`: texts pack to a tenth of their size, hardly to less than a 256th. */
+/** Unpacked bytes that are held at one time, of a file of `bytes`: texts pack to a tenth of their size, hardly to less than a 64th. */
 export function maxUnpackedBytes(bytes: number): number {
-  return 128 * 1024 ** 2 + 256 * bytes;
+  return 64 * 1024 ** 2 + 64 * bytes;
 }
 
 /** What is left to unpack to. */

@@ -133,7 +133,7 @@ async function prepareParquet(folder: string): Promise<PreparedTarget> {
     },
     codeOf(error) {
       if (error instanceof InputError) return error.code;
-      const memory = /Array buffer allocation failed|Invalid array length/;
+      const memory = /Array buffer allocation failed/;
       return error instanceof Error && !memory.test(error.message) ? 'unreadable' : undefined;
     },
   };

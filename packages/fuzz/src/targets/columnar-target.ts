@@ -62,7 +62,7 @@ async function wrongIn(
 }
 
 /** Errors of the engine that mean a limit was passed before anybody looked at it. */
-const BEYOND_MEMORY = /Array buffer allocation failed|Invalid array length|Cannot create a string longer/;
+const BEYOND_MEMORY = /Array buffer allocation failed|Cannot create a string longer/;
 
 function decoderError(error: unknown): string | undefined {
   if (!(error instanceof Error) || error.message === '') return undefined;

@@ -2,7 +2,14 @@
 import { createRequire } from 'node:module';
 import { PassThrough } from 'node:stream';
 import { putTogether, setPayload, takeApart } from '../mutation/parquet-parts.js';
-import { readStruct, setInteger, structs, type ThriftStruct } from '../mutation/thrift-compact.js';
+import {
+  field,
+  integerField,
+  readStruct,
+  setInteger,
+  structs,
+  type ThriftStruct,
+} from '../mutation/thrift-compact.js';
 
 interface ParquetJs {
   ParquetSchema: new (fields: object) => object;
@@ -80,13 +87,7 @@ export async function dictionaryFile(): Promise<Buffer> {
   const parts = takeApart(await flatFile('UNCOMPRESSED'));
   for (const { metadata, pages } of parts.chunks) {
     const [page] = pages;
-    const count = Number(
-      (
-        page!.header.fields.find(([id]) => id === 5)![1] as ThriftStruct & {
-          fields: [number, { integer: bigint }][];
-        }
-      ).fields[0]![1].integer,
-    );
+    const count = Number(integerField(field(page!.header, 5) as ThriftStruct, 1).integer);
     const groups = Math.ceil(count / 8);
     const indices = Buffer.alloc(2 + 4 * groups);
     indices[0] = 4;
@@ -94,16 +95,12 @@ export async function dictionaryFile(): Promise<Buffer> {
     for (let i = 0; i < count; i++) indices[2 + (i >> 1)]! |= i << (i % 2 === 0 ? 0 : 4);
     const dictionary = { header: dictionaryHeader(count), payload: page!.payload };
     setPayload(dictionary, page!.payload);
-    setInteger(structsOf(page!.header, 5), 2, RLE_DICTIONARY, 5);
+    setInteger(field(page!.header, 5) as ThriftStruct, 2, RLE_DICTIONARY, 5);
     setPayload(page!, indices);
     pages.unshift(dictionary);
     setInteger(metadata, 11, 0n);
   }
   return putTogether(parts);
-}
-
-function structsOf(struct: ThriftStruct, id: number): ThriftStruct {
-  return struct.fields.find(([key]) => key === id)![1] as ThriftStruct;
 }
 
 /** PageHeader of a dictionary page; its sizes are set later. */
@@ -121,10 +118,9 @@ function dictionaryHeader(count: number): ThriftStruct {
 export function statedRows(file: Buffer): number | undefined {
   try {
     const { struct } = readStruct(file, file.length - 8 - file.readUInt32LE(file.length - 8));
-    return structs(struct, 4).reduce((sum, group) => {
-      const rows = group.fields.find(([id]) => id === 3)![1] as { integer: bigint };
-      return sum + Number(rows.integer);
-    }, 0);
+    const rows = structs(struct, 4).map((group) => Number(integerField(group, 3).integer));
+    const sum = rows.reduce((total, count) => total + count, 0);
+    return Number.isFinite(sum) ? sum : undefined;
   } catch {
     return undefined;
   }
