@@ -15,6 +15,7 @@ export function collect(value: string, before: readonly string[] = []): string[]
 /** Reads options of one command; `finish` throws what was wrong with any of them. */
 export class OptionReader {
   private readonly problems: InputError[] = [];
+  private finished = false;
 
   constructor(private readonly values: Record<string, unknown>) {}
 
@@ -40,7 +41,15 @@ export class OptionReader {
     return [];
   }
 
+  /** A name, a place or the like; an empty one is refused. @throws InputErrors for it where `finish` has been called. */
   text(name: string): string | undefined {
+    const value = this.values[name];
+    if (value === '') this.refuse(flagOf(name), "''", 'something between the quotes');
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  }
+
+  /** A text of which nothing is a possible value. */
+  anyText(name: string): string | undefined {
     const value = this.values[name];
     return typeof value === 'string' ? value : undefined;
   }
@@ -95,8 +104,9 @@ export class OptionReader {
     return this.oneOf(name, flag, choices) ?? choices[0]!;
   }
 
-  /** Notes a value that is not allowed. */
+  /** Notes a value that is not allowed, once for an option. */
   refuse(flag: string, found: string, expected: string): void {
+    if (this.problems.some(({ details }) => details.field === flag)) return;
     this.problems.push(
       new InputError('option-value', 'an option has a value that is not allowed', {
         field: flag,
@@ -104,6 +114,7 @@ export class OptionReader {
         expected,
       }),
     );
+    if (this.finished) this.finish();
   }
 
   private missing(flag: string, expected: string): void {
@@ -118,6 +129,12 @@ export class OptionReader {
 
   /** @throws InputErrors with every problem found. */
   finish(): void {
+    this.finished = true;
     if (this.problems.length > 0) throw new InputErrors(this.problems);
   }
+}
+
+/** `chatTemplate` as the user writes it: `--chat-template`. */
+function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

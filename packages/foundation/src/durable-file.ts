@@ -63,6 +63,21 @@ async function refuseOtherKind(path: string): Promise<void> {
   });
 }
 
+/** Bytes that are written at one time. */
+const WRITE_BYTES = 16 << 20;
+
+/**
+ * Writes all of `bytes`: a disk that is nearly full may take a part and report no failure.
+ * @param position in the file; by default where the last write ended.
+ */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const length = Math.min(bytes.length - done, WRITE_BYTES);
+    const at = position === undefined ? null : position + done;
+    done += (await handle.write(bytes, done, length, at)).bytesWritten;
+  }
+}
+
 /** Publishes a text or a block of bytes. @throws as {@link publishFile}. */
 export async function publishBytes(path: string, content: string | Uint8Array): Promise<void> {
   await publishFile(path, async (handle) => {
@@ -86,7 +101,7 @@ export async function publishFirst(path: string, content: string | Uint8Array): 
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw explainSystemError(error, path);
   } finally {
-    await rm(aside, { force: true });
+    await rm(aside, { force: true }).catch(() => undefined);
   }
 }
 
@@ -105,12 +120,38 @@ export async function publishDirectory(
     await makeFolder(temporary);
     await write(temporary);
     await syncTree(temporary);
-    await rm(path, { recursive: true, force: true });
+    const before = await setAside(path);
     await rename(temporary, path);
     await syncDirectory(dirname(path));
+    if (before !== undefined) await rm(before, { recursive: true, force: true });
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw explainSystemError(error, path);
+  }
+}
+
+/**
+ * Removes a folder so that it is there whole or not at all, whenever the process is killed.
+ * @throws InputError `no-permission`, `read-only`, …
+ */
+export async function removeDirectory(path: string): Promise<void> {
+  try {
+    const aside = await setAside(path);
+    if (aside !== undefined) await rm(aside, { recursive: true, force: true });
+  } catch (error) {
+    throw explainSystemError(error, path);
+  }
+}
+
+/** Gives what is at `path` a temporary name, and gives that; undefined where nothing is. */
+async function setAside(path: string): Promise<string | undefined> {
+  const aside = temporaryPath(path);
+  try {
+    await rename(path, aside);
+    return aside;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

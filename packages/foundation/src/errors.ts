@@ -129,6 +129,7 @@ export function explainSystemError(error: unknown, file: string): unknown {
     ENOENT: ['file-not-found', 'no such file or folder'],
     ENOSPC: ['disk-full', 'the disk is full; free some space and run the same command again'],
     EDQUOT: ['disk-full', 'the disk quota is used up; free some space and run the same command again'],
+    EFBIG: ['file-limit', 'the file would be larger than a file may be here; raise the limit with ulimit -f'],
     EACCES: ['no-permission', 'no permission to use this file or folder'],
     EPERM: ['no-permission', 'not permitted'],
     EROFS: ['read-only', 'the file system is read-only'],

@@ -54,9 +54,20 @@ export class FolderLock {
     throw busy(path, purpose, undefined);
   }
 
-  /** Gives the lock back, unless someone has removed it and another writer has taken it since. */
+  /** Whether a process that is alive, or one on another host that may be, holds the lock of a folder. Nothing is written. */
+  static async isHeld(directory: string, name = LOCK_FILE): Promise<boolean> {
+    const found = await textOf(join(directory, name));
+    const owner = found === undefined ? undefined : parseOwner(found);
+    return owner !== undefined && isAlive(owner);
+  }
+
+  /**
+   * Gives the lock back, unless someone has removed it and another writer has taken it since. One that cannot be removed (the disk has
+   * turned read-only) stays until this process is gone, and hides no failure of the work.
+   */
   async release(): Promise<void> {
-    if ((await textOf(this.path)) === this.content) await rm(this.path, { force: true });
+    if ((await textOf(this.path)) !== this.content) return;
+    await rm(this.path, { force: true }).catch(() => undefined);
   }
 }
 
@@ -77,7 +88,7 @@ async function publishLock(path: string, content: string): Promise<boolean> {
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw explainSystemError(error, path);
   } finally {
-    await rm(aside, { force: true });
+    await removeAside(aside);
   }
 }
 
@@ -94,8 +105,13 @@ async function removeStale(path: string, stale: string): Promise<void> {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'EEXIST') throw explainSystemError(error, path);
   } finally {
-    await rm(aside, { force: true });
+    await removeAside(aside);
   }
+}
+
+/** What stays is cleared away with the other temporaries; that it stays hides no failure. */
+async function removeAside(aside: string): Promise<void> {
+  await rm(aside, { force: true }).catch(() => undefined);
 }
 
 function asideName(path: string): string {

@@ -66,6 +66,6 @@ export async function refuseLinkedFolder(path: string): Promise<void> {
     file: path,
     found: status.isSymbolicLink() ? 'a link' : 'a file',
     expected: 'a folder',
-    hint: 'remove it, or choose another --out',
+    hint: 'remove it, or choose another place',
   });
 }

@@ -25,9 +25,22 @@ describe('FolderLock', () => {
     const refused = await FolderLock.acquire(folder, purpose, '.a.lock').catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'busy', details: { file: folder } });
     expect((refused as InputError).details.hint).toContain('.a.lock');
+    const held = () =>
+      Promise.all(['.a.lock', '.b.lock', '.c.lock'].map((name) => FolderLock.isHeld(folder, name)));
+    expect(await held()).toEqual([true, true, false]);
     await one.release();
+    expect(await held()).toEqual([false, true, false]);
     await other.release();
     expect(await readdir(folder)).toEqual([]);
+    // What no writer wrote, and a process that is gone, hold nothing; nothing is cleared away by asking.
+    await writeFile(join(folder, LOCK_FILE), 'x');
+    expect(await FolderLock.isHeld(folder)).toBe(false);
+    await writeFile(
+      join(folder, LOCK_FILE),
+      JSON.stringify({ pid: 2 ** 30, host: hostname(), started: '1' }),
+    );
+    expect(await FolderLock.isHeld(folder)).toBe(false);
+    expect(await readdir(folder)).toEqual([LOCK_FILE]);
   });
 
   it.skipIf(!existsSync('/proc/self/stat'))(

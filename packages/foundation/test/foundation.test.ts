@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, readdir, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -11,9 +11,11 @@ import {
   publishBytes,
   publishDirectory,
   publishFile,
+  removeDirectory,
   resolveInside,
   sha256,
   sha256OfFile,
+  writeFully,
 } from '@selective-dpo/foundation';
 
 const folder = () => mkdtemp(join(tmpdir(), 'sdpo-foundation-'));
@@ -59,6 +61,39 @@ describe('publishFile', () => {
     await publishDirectory(path, (d) => writeFile(join(d, 'two'), '2'));
     expect(await readdir(path)).toEqual(['two']);
     expect(await readdir(dir)).toEqual(['d']);
+  });
+});
+
+describe('removeDirectory', () => {
+  it('removes what is there, and is content where nothing is', async () => {
+    const dir = await folder();
+    await mkdir(join(dir, 'd'));
+    await writeFile(join(dir, 'd', 'one'), '1');
+    await removeDirectory(join(dir, 'd'));
+    await removeDirectory(join(dir, 'd'));
+    expect(await readdir(dir)).toEqual([]);
+  });
+});
+
+describe('writeFully', () => {
+  const text = 'some words, one after the other';
+
+  /** A disk that takes at most 7 bytes at one time. */
+  const reluctant = (handle: FileHandle) =>
+    ({
+      write: (bytes: Uint8Array, at: number, length: number, position: number | null) =>
+        handle.write(bytes, at, Math.min(length, 7), position),
+    }) as unknown as FileHandle;
+
+  it.each([undefined, 5])('writes all of it to a disk that takes a part, at %s', async (position) => {
+    const path = join(await folder(), 'f');
+    const handle = await open(path, 'w');
+    // Negative control: one write alone is not enough.
+    const bytes = Buffer.from(text);
+    expect((await reluctant(handle).write(bytes, 0, bytes.length, 0)).bytesWritten).toBe(7);
+    await writeFully(reluctant(handle), bytes, position);
+    await handle.close();
+    expect((await readFile(path)).subarray(position ?? 0).toString()).toBe(text);
   });
 });
 

@@ -72,10 +72,19 @@ export interface SweepDescription {
   keys: readonly string[];
 }
 
+/**
+ * `waiting` has not begun; `running` is trained by a process now; `stopped` has begun and nobody trains it; `failed` did when the
+ * sweep last wrote its results.
+ */
+export const SWEPT_RUN_STATES = ['waiting', 'running', 'stopped', 'failed', 'finished'] as const;
+export type SweptRunState = (typeof SWEPT_RUN_STATES)[number];
+
 export interface SweptRunDescription {
   name: string;
-  state: 'finished' | 'unfinished' | 'failed';
+  state: SweptRunState;
+  /** As resolved; of a run that waits only what is swept is known. */
   config: Record<string, unknown>;
+  /** Empty until it has begun. */
   metrics: string;
 }
 

@@ -1,10 +1,11 @@
-import { cp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { InputError, Interrupted } from '@selective-dpo/foundation';
+import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FolderLock, InputError, Interrupted } from '@selective-dpo/foundation';
 import { CacheReader, sumLogps, type CacheRow } from '@selective-dpo/data';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
-import { derivedData, inspectionFolder } from '../src/index.js';
+import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
+import { derivedData, findPair, inspectionFolder } from '../src/index.js';
 import type { Overview, PairColumns, Spread, Vocabulary } from '../src/site-contract.js';
 import { VOCABULARY_SIZE, pairRows, testFolder, writeCache, writeTokenizer } from './small-cache.js';
 
@@ -253,6 +254,46 @@ describe('the folder of derived data', () => {
     const names = await readdir(join(made, '..'));
     expect(names.filter((name) => name.includes(reader.manifest.digest))).toEqual([]);
     expect((await derivedData(reader)).folder).toBe(made);
+    await reader.close();
+  });
+
+  it('is waited for where another makes it, and not made twice', async () => {
+    const reader = await CacheReader.open(await writeCache(folder('waited'), pairRows(30, 10)));
+    const made = inspectionFolder(reader.manifest, false);
+    await mkdir(dirname(made), { recursive: true });
+    const purpose = { code: 'other', what: 'test' };
+    const lock = await FolderLock.acquire(dirname(made), purpose, `${basename(made)}.lock`);
+    const told: string[] = [];
+    const listener = (event: { type: string; code?: string }) => void told.push(event.code ?? event.type);
+    const stop = new AbortController();
+    const stopped = derivedData(reader, { listener, signal: stop.signal });
+    await expect.poll(() => told).toEqual(['inspection-busy']);
+    stop.abort();
+    await expect(stopped).rejects.toBeInstanceOf(Interrupted);
+    const waiting = derivedData(reader, { listener });
+    await expect.poll(() => told).toEqual(['inspection-busy', 'inspection-busy']);
+    await lock.release();
+    expect((await waiting).folder).toBe(made);
+    await reader.close();
+  });
+});
+
+describe('a pair is found', () => {
+  it('by its place, or by an id that may be a number', async () => {
+    const rows = pairRows(20, 11).map((row, i) => ({ ...row, pairId: i === 4 ? 'x' : String(10_000 + i) }));
+    rows[7]!.pairId = '3';
+    const reader = await CacheReader.open(await writeCache(folder('numbered'), rows));
+    for (const [wanted, place] of [
+      ['x', 4],
+      ['10005', 5],
+      ['3', 3],
+      ['19', 19],
+    ] as const) {
+      expect(await findPair(reader, wanted)).toBe(place);
+    }
+    for (const wanted of ['20', '-1', '99999999999999999999']) {
+      expect(codesOf(await refusalOf(() => findPair(reader, wanted)))).toEqual(['pair-unknown']);
+    }
     await reader.close();
   });
 });

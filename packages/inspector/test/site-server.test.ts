@@ -157,7 +157,11 @@ describe('ranges', () => {
     ['bytes=-', 200, TEXT, undefined],
     ['items=0-1', 200, TEXT, undefined],
     ['bytes=0x1-2', 200, TEXT, undefined],
-    ['bytes=99999999999999999999-', 200, TEXT, undefined],
+    ['bytes=99999999999999999999-', 416, undefined, 'bytes */10'],
+    ['bytes=2-9007199254740993', 206, 'cdefghij', 'bytes 2-9/10'],
+    [`bytes=2-${'9'.repeat(400)}`, 206, 'cdefghij', 'bytes 2-9/10'],
+    [`bytes=-${'9'.repeat(400)}`, 206, TEXT, 'bytes 0-9/10'],
+    [`bytes=${'9'.repeat(400)}-5`, 200, TEXT, undefined],
   ])('%s', async (range, status, body, contentRange) => {
     const answer = await ask('/ten.txt', { range });
     expect([answer.status, answer.headers['content-range']]).toEqual([status, contentRange]);

@@ -2,7 +2,8 @@
  * A DuckDB in memory that can read the files it was opened on and nothing else: no other file, no network, no extension, no change of
  * a setting. It spills to a folder of its own in the system's temporary folder, which goes when it is closed.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Interrupted } from '@selective-dpo/foundation';
@@ -25,13 +26,28 @@ export interface LockedDatabaseOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** A temporary folder that goes with the process, too: a second Ctrl-C ends it without `close`. */
+class SpillFolder {
+  readonly path = mkdtempSync(join(tmpdir(), 'sdpo-stats-'));
+  private readonly removeAtExit = (): void => rmSync(this.path, { recursive: true, force: true });
+
+  constructor() {
+    process.once('exit', this.removeAtExit);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+    process.off('exit', this.removeAtExit);
+  }
+}
+
 export class LockedDatabase {
   private interrupts: ReturnType<typeof setInterval> | undefined;
 
   private constructor(
     private readonly instance: DuckDBInstance,
     private readonly connection: DuckDBConnection,
-    private readonly folder: string,
+    private readonly folder: SpillFolder,
     private readonly signal: AbortSignal | undefined,
   ) {
     signal?.addEventListener('abort', this.interrupt);
@@ -41,7 +57,7 @@ export class LockedDatabase {
   static async open(options: LockedDatabaseOptions): Promise<LockedDatabase> {
     const { files, setup, memoryLimit, signal } = options;
     const { DuckDBInstance: Instance } = await loadDuckDB();
-    const folder = await mkdtemp(join(tmpdir(), 'sdpo-stats-'));
+    const folder = new SpillFolder();
     let database: LockedDatabase | undefined;
     try {
       const instance = await Instance.create(':memory:', {
@@ -50,7 +66,7 @@ export class LockedDatabase {
         allow_community_extensions: 'false',
         allow_persistent_secrets: 'false',
         memory_limit: `${memoryLimit}B`,
-        temp_directory: folder,
+        temp_directory: folder.path,
         max_temp_directory_size: `${MAX_SPILLED_BYTES}B`,
       });
       database = new LockedDatabase(instance, await instance.connect(), folder, signal);
@@ -61,7 +77,7 @@ export class LockedDatabase {
       await database.rows('SET lock_configuration = true');
       return database;
     } catch (error) {
-      await (database?.close() ?? rm(folder, { recursive: true, force: true }));
+      await (database?.close() ?? folder.remove());
       throw error;
     }
   }
@@ -92,7 +108,7 @@ export class LockedDatabase {
     clearInterval(this.interrupts);
     this.connection.closeSync();
     this.instance.closeSync();
-    await rm(this.folder, { recursive: true, force: true });
+    await this.folder.remove();
   }
 
   /** Again and again: what comes between two statements, or just before one, is forgotten by DuckDB. */

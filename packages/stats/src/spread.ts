@@ -1,7 +1,14 @@
 /** Spreads by SQL: exact for one value a pair, by buckets of like size for one value a token. */
 import type { CacheDatabase } from './cache-database.js';
-import { LOGP_BINS, OUTER_SHARE, binOf, binsBetween, edgesOf, type Bins } from './histogram-bins.js';
-import type { Spread } from '@selective-dpo/data/figures';
+import {
+  LOGP_BINS,
+  OUTER_SHARE,
+  binsBetween,
+  edgesOf,
+  type Bins,
+  type Spread,
+} from '@selective-dpo/data/figures';
+import { binExpression } from './bin-expression.js';
 import { QUANTILES } from './statistics.js';
 
 /** Bounds of buckets grow by this factor, so that their middle is within 0.5% of every value inside. */
@@ -35,7 +42,7 @@ export async function spreadOfPairs(
   const [low, high] = found.slice(QUANTILES.length) as [number, number];
   const bins = binsBetween(low, high, whole);
   const counted = await cache.rows(
-    `SELECT ${binOf('v', bins)} AS bin, count(*) AS n FROM (SELECT (${value})::DOUBLE AS v FROM ${relation}) GROUP BY bin`,
+    `SELECT ${binExpression('v', bins)} AS bin, count(*) AS n FROM (SELECT (${value})::DOUBLE AS v FROM ${relation}) GROUP BY bin`,
   );
   return {
     ...{ total: count, min, mean: sum / count, max, quantiles: quantilesFrom(found) },
@@ -56,7 +63,7 @@ export async function spreadOfLogps(
   const bucket = `CASE WHEN ${near} THEN 0 ELSE ceil(ln(abs(v)) / ${Math.log(GROWTH)}) END`;
   const groups = await cache.rows(
     `SELECT bin, count(*) AS n, sum(v) AS sum, min(v) AS min, max(v) AS max
-     FROM (SELECT v, ${binOf('v', LOGP_BINS)} AS bin, ${side} AS side, ${bucket} AS bucket
+     FROM (SELECT v, ${binExpression('v', LOGP_BINS)} AS bin, ${side} AS side, ${bucket} AS bucket
            FROM (SELECT unnest(${list})::DOUBLE AS v FROM cache) WHERE isfinite(v))
      GROUP BY GROUPING SETS ((bin), (side, bucket)) ORDER BY min`,
   );

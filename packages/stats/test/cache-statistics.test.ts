@@ -1,9 +1,8 @@
-import type { CacheFigures, Spread } from '@selective-dpo/data/figures';
+import { LOGP_BINS, edgesOf, type CacheFigures, type Spread } from '@selective-dpo/data/figures';
 import { join } from 'node:path';
 import { sumLogps, type CacheRow } from '@selective-dpo/data';
 import { describe, expect, it } from 'vitest';
 import { CacheDatabase, QUANTILES, cacheStatistics } from '../src/index.js';
-import { LOGP_BINS, edgesOf } from '../src/histogram-bins.js';
 import { freshFolder, writeCache } from '../../data/test/cache/sample-cache.js';
 import { plantedRows, writeCacheWithoutDrops } from './planted-cache.js';
 

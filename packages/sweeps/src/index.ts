@@ -1,6 +1,6 @@
 export type { RunStatus, SweepReport, SweptRun } from './swept-run.js';
 export { planSweep, type SweepPlan } from './plan/plan-sweep.js';
-export { runNameOf, trainArguments, type PlannedRun } from './plan/planned-run.js';
+export { keyOf, runNameOf, trainArguments, type PlannedRun } from './plan/planned-run.js';
 export { commandLines, shellQuote } from './command-lines.js';
 export { writeNxProjects } from './nx-projects.js';
 export {
@@ -14,6 +14,7 @@ export {
   type SweepResult,
 } from './run-sweep.js';
 export { DEFAULT_METRIC, figuresBeside, refuseAbsentMetric, refuseUnheldMetric } from './shown-metric.js';
+export { recordedRuns, type RecordedRun } from './results/recorded-runs.js';
 export type { RunResult } from './results/run-result.js';
 export { STOP_WITH_PARENT, type RunProgress, type TrainOutcome } from './pool/train-process.js';
 export { renderMetricPlot } from './report/metric-plot.js';

@@ -80,6 +80,8 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
     await removeTemporaries(directory);
     const places = await placeRuns(directory, plan.runs);
     const waiting = places.filter(({ finished }) => !finished);
+    // The table is there from the start: who looks at the sweep meanwhile sees which runs are to come.
+    await publishResults(directory, await runResults(places, new Map()), plan.sweptKeys);
     const failures = await trainAll(options, places.length, waiting);
     const result = await publish(options, places, failures);
     if (signal.aborted) {

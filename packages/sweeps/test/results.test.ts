@@ -5,6 +5,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { describe, expect, it } from 'vitest';
 import { Curve } from '../src/results/curve.js';
+import { recordedRuns } from '../src/results/recorded-runs.js';
 import { publishResults } from '../src/results/results-files.js';
 import { runFigures } from '../src/results/run-figures.js';
 import type { RunResult } from '../src/index.js';
@@ -77,6 +78,28 @@ describe('the tables of a sweep', () => {
     await publishResults(two, [result('=cmd|"x", y', { metrics: { 'train/loss': 0.3 } })], swept);
     expect((await bytesOf(two))[1]).not.toBe((await bytesOf(one))[1]);
   });
+});
+
+describe('the table read back', () => {
+  it('has the runs, how they stood and their settings', async () => {
+    const directory = await folder();
+    expect(await recordedRuns(directory)).toEqual([]);
+    await publishResults(directory, results, swept);
+    const values = { seed: 7, loss: 'ipo', keep: 0.4, shuffle: true };
+    expect(await recordedRuns(directory)).toEqual([
+      { name: '=cmd|"x", y', key: '0123abcd', status: 'finished', values },
+      { name: 'b', key: '0123abcd', status: 'missing', values },
+    ]);
+  });
+
+  it.each(['', 'name\nb', 'name,key,seed,status\nb,1', 'name,key,seed,status\nb,1,2,odd\n', '\0\0'])(
+    'has no runs where it is another: %j',
+    async (text) => {
+      const directory = await folder();
+      await writeFile(join(directory, 'results.csv'), text);
+      expect(await recordedRuns(directory)).toEqual([]);
+    },
+  );
 });
 
 describe('the figures of a run', () => {

@@ -14,12 +14,13 @@ export {
   RUN_CONFIG_FILE,
   identifyingSettings,
   readRun,
+  runFingerprint,
   runOfFolder,
   type RunIdentity,
 } from './run/run-directory.js';
 export { checkSetting, resolveEntries, resolveTrainingConfig } from './config/resolve-config.js';
 export { scalarOf, type Entry } from './config/config-yaml.js';
-export { checkpointSteps } from './run/checkpoint.js';
+export { checkpointSteps, verifyCheckpoint, type VerifiedCheckpoint } from './run/checkpoint.js';
 export { isFinished } from './run/final-model.js';
 export { METRICS_FILE, metricsLines, type MetricsLine } from './run/metrics-log.js';
 export { objectiveOfStep } from './config/objective.js';

@@ -104,6 +104,8 @@ class TrainingRun {
   private state!: TrainingState;
   private recorder!: RunRecorder;
   private initialSelection: InitialSelection | undefined;
+  /** Of the newest checkpoint. */
+  private savedStep = 0;
 
   constructor(
     private readonly options: TrainOptions,
@@ -250,6 +252,7 @@ class TrainingRun {
       runFingerprint(this.identity),
       this.order.totalSteps,
     );
+    this.savedStep = newest;
     this.notice('resumed', `going on after step ${newest} of ${this.order.totalSteps}`);
     return loadCheckpoint(checkpoint, this.makeOptimizer);
   }
@@ -315,11 +318,13 @@ class TrainingRun {
       policyDirectory: this.options.policyDirectory,
       keepLast: this.config.saveTotalLimit,
     });
+    this.savedStep = this.state.step;
   }
 
   /** Ends the run before its time, with a checkpoint to go on from. */
   private async stop(): Promise<never> {
-    if (this.state.step > 0) await this.save();
+    // Not twice: for a moment the one that is there would be gone.
+    if (this.state.step > this.savedStep) await this.save();
     throw new Interrupted(
       `stopped after step ${this.state.step} of ${this.order.totalSteps}`,
       'run the same command with --resume',

@@ -2,7 +2,6 @@ import { SeededRandom } from '@selective-dpo/foundation';
 import { describe, expect, it } from 'vitest';
 import { distanceFromReference, pairTrust, referenceMargin } from '../src/trust/pair-trust.js';
 import { referenceWarning, type ReferenceSurvey } from '../src/trust/reference-survey.js';
-import { wilsonInterval } from '../src/trust/wilson-interval.js';
 import { pairRows } from './small-cache.js';
 
 const pair = {
@@ -60,16 +59,6 @@ describe('the distance from the reference', () => {
     expect(distanceFromReference({ ...same, policyChosen, policyRejected: Float32Array.of(-3, -2) })).toBe(
       0.5,
     );
-  });
-});
-
-describe('Wilson’s interval', () => {
-  it('has the values of the literature, and 0 and 1 at the ends', () => {
-    const { low, high } = wilsonInterval(81, 263);
-    expect([low, high].map((share) => share.toFixed(4))).toEqual(['0.2553', '0.3662']);
-    expect(wilsonInterval(0, 10).low).toBe(0);
-    expect(wilsonInterval(0, 10).high).toBeCloseTo(0.27753, 5);
-    expect(wilsonInterval(10, 10).high).toBeCloseTo(1, 12);
   });
 });
 

@@ -72,7 +72,11 @@ describe('refTrust=ignore', () => {
     const config = { maxSteps: 4, saveEvery: 2 };
     const { folder } = await runWith(inputs, { config });
     const file = join(folder, 'run.json');
-    const identity = JSON.parse(await readFile(file, 'utf8')) as { config: Record<string, unknown> };
+    const { digest, ...identity } = JSON.parse(await readFile(file, 'utf8')) as {
+      digest: string;
+      config: Record<string, unknown>;
+    };
+    expect(digest).toHaveLength(64);
     delete identity.config['refTrust'];
     delete identity.config['refTrustScale'];
     await writeFile(file, JSON.stringify(identity));

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { InputError } from '@selective-dpo/foundation';
 import { parse } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { resolveTrainingConfig } from '../src/config/resolve-config.js';
 import { trainingConfigSchema, type TrainingConfig } from '../src/config/training-config.js';
-import { prepareRunDirectory, runFingerprint, type RunIdentity } from '../src/run/run-directory.js';
+import { prepareRunDirectory, readRun, runFingerprint, type RunIdentity } from '../src/run/run-directory.js';
 import { freshFolder } from './fresh-folder.js';
 import { codesOf, refusalOf } from './refusal.js';
 
@@ -39,7 +40,9 @@ describe('a new run', () => {
     const folder = join(await freshFolder(), 'deep', 'run');
     expect(await prepare(folder, identity({ keep: 0.3 }), resume)).toBe(false);
     expect((await readdir(folder)).sort()).toEqual(['config.yaml', 'run.json']);
-    expect(JSON.parse(await readFile(join(folder, 'run.json'), 'utf8'))).toEqual(identity({ keep: 0.3 }));
+    expect(JSON.parse(await readFile(join(folder, 'run.json'), 'utf8'))).toMatchObject(
+      identity({ keep: 0.3 }),
+    );
   });
 
   it('leaves a configuration that resolves to itself', async () => {
@@ -171,6 +174,33 @@ describe('a folder that holds a run', () => {
     expect(problems.map(({ details }) => details.field)).toEqual(
       expect.arrayContaining(['name', 'policySha256', 'config.keep']),
     );
+  });
+
+  it('is refused for every bit that flips in its description, or it is read as what it is', async () => {
+    const folder = await begun();
+    const file = join(folder, 'run.json');
+    const bytes = await readFile(file);
+    const outcomes = { refused: 0, read: 0 };
+    for (let bit = 0; bit < 8 * bytes.length; bit += 5) {
+      const flipped = Buffer.from(bytes);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      await writeFile(file, flipped);
+      try {
+        expect(await readRun(folder), `bit ${bit}`).toEqual(identity());
+        outcomes.read++;
+      } catch (error) {
+        expect(error, `bit ${bit}`).toBeInstanceOf(InputError);
+        outcomes.refused++;
+      }
+    }
+    // Read: a letter of the word `digest`, without which it is a description of an earlier version.
+    expect(outcomes.read).toBeLessThan(12);
+    expect(outcomes.refused).toBeGreaterThan(1000);
+    // Negative control: of that version another number is another run, and no damage.
+    const { digest, ...content } = JSON.parse(bytes.toString('utf8')) as RunIdentity & { digest: string };
+    expect(digest).toMatch(/^[0-9a-f]{64}$/);
+    await writeFile(file, JSON.stringify({ ...content, config: { ...content.config, seed: 99 } }));
+    expect((await readRun(folder)).config.seed).toBe(99);
   });
 
   it('is refused when its description is nested beyond all measure, or far too large', async () => {

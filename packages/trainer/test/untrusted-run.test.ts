@@ -1,8 +1,9 @@
 /** Run folders that someone else has had a hand in, and two processes at one folder. */
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { FolderLock, Interrupted } from '@selective-dpo/foundation';
+import { FolderLock, Interrupted, type ProgressListener } from '@selective-dpo/foundation';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freshFolder } from './fresh-folder.js';
 import { codesOf, refusalOf } from './refusal.js';
@@ -72,6 +73,45 @@ describe('a link in a run’s folder', () => {
       await linked;
       expect(await readdir(elsewhere)).toEqual(['.thesis.tmp']);
     }
+  });
+});
+
+describe('a run whose folder is removed under it', () => {
+  it.each([2, 0])(
+    'is refused at what it publishes next, and makes no other folder (saveEvery %i)',
+    async (saveEvery) => {
+      const outDirectory = await newRunFolder();
+      const listener: ProgressListener = ({ type }) => {
+        if (type === 'progress') rmSync(outDirectory, { recursive: true, force: true });
+      };
+      const run = runWith(inputs, { outDirectory, config: { ...CONFIG, saveEvery }, listener });
+      expect(codesOf(await refusalOf(() => run))).toEqual(['file-not-found']);
+      expect(existsSync(outDirectory)).toBe(false);
+    },
+  );
+});
+
+describe('a run that is stopped behind a checkpoint', () => {
+  it('does not write that checkpoint again: for a moment it would not be there', async () => {
+    const outDirectory = await newRunFolder();
+    const file = join(outDirectory, 'checkpoints', 'step-2', 'trainer-state.json');
+    const controller = new AbortController();
+    let [done, before] = [0, 0];
+    const listener: ProgressListener = ({ type }) => {
+      if (type !== 'progress' || ++done !== 2) return;
+      before = statSync(file).ino;
+      controller.abort();
+    };
+    const run = runWith(inputs, { outDirectory, config: CONFIG, listener, signal: controller.signal });
+    await expect(run).rejects.toBeInstanceOf(Interrupted);
+    expect(statSync(file).ino).toBe(before);
+    // Nor does one that goes on from it and is stopped at once; negative control: one step later there is another.
+    controller.abort();
+    const resumed = { outDirectory, resume: true, config: CONFIG, signal: controller.signal };
+    await expect(runWith(inputs, resumed)).rejects.toBeInstanceOf(Interrupted);
+    expect(statSync(file).ino).toBe(before);
+    expect(await goOn(outDirectory)).toMatchObject({ steps: 3 });
+    expect(await readdir(join(outDirectory, 'checkpoints'))).toEqual(['step-3']);
   });
 });
 

@@ -1,6 +1,6 @@
 import { counted } from '@selective-dpo/foundation';
 import type { Command } from 'commander';
-import { cacheInfo, mergeCache, verifyCache } from '@selective-dpo/data';
+import { cacheInfo, isWeakReference, mergeCache, verifyCache, type CacheInfo } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
 import { shownText } from '../console/token-lines.js';
 import { formatBytes, twoColumns } from '../console/format.js';
@@ -49,12 +49,12 @@ export function addCacheCommand(program: Command, context: CommandContext): void
           ...twoColumns([
             ['pairs', String(info.rows)],
             ['response tokens', String(info.responseTokens)],
-            ['shards', `${info.shards}, ${formatBytes(info.bytes)}`],
-            ['mean reference log-prob', `${info.meanRefLogp.toFixed(4)} nats a token`],
             [
-              'reference prefers chosen',
-              `${(100 * info.refPrefersChosen).toFixed(1)}% of pairs, by the mean a token`,
+              'shards',
+              `${info.shards}, ${formatBytes(info.bytes)}, of which Parquet ${formatBytes(info.parquetBytes)}`,
             ],
+            ['mean reference log-prob', `${info.meanRefLogp.toFixed(4)} nats a token`],
+            ['reference prefers chosen', describeReference(info)],
             ['dropped', shownText(describeDropped(info.dropped))],
           ]),
           'made of:',
@@ -62,6 +62,14 @@ export function addCacheCommand(program: Command, context: CommandContext): void
         ]);
       }),
     );
+}
+
+function describeReference({ reference, rows }: CacheInfo): string {
+  const [sum, mean] = [reference.accuracy, reference.accuracyPerToken].map((share) =>
+    (100 * share).toFixed(1),
+  );
+  const weak = isWeakReference(Math.round(reference.accuracy * rows), rows) ? '; weak, see sdpo inspect' : '';
+  return `${sum}% of pairs by the sum, ${mean}% by the mean a token${weak}`;
 }
 
 function describeDropped(dropped: Partial<Record<string, number>>): string {

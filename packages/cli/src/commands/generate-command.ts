@@ -66,7 +66,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         const generator = await openTextGenerator(directory, { ...opened, listener: writer.listenAside });
         try {
           const posed = prompts.map((prompt) =>
-            pose(prompt, form, options.text('system'), generator, writer),
+            pose(prompt, form, options.anyText('system'), generator, writer),
           );
           const encoded = generator.encode(posed);
           const outFile = options.text('out');
@@ -91,10 +91,10 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
 
 function formOf(options: OptionReader): Form {
   const [chat, completion] = [options.flag('chat'), options.flag('completion')];
-  if (completion && (chat || options.text('system') !== undefined)) {
+  if (completion && (chat || options.anyText('system') !== undefined)) {
     options.refuse('--completion', 'together with --chat or --system', 'one of them');
   }
-  return completion ? 'completion' : chat || options.text('system') !== undefined ? 'chat' : 'auto';
+  return completion ? 'completion' : chat || options.anyText('system') !== undefined ? 'chat' : 'auto';
 }
 
 function decodingOptions(options: OptionReader, values: Record<string, unknown>): DecodingOptions {
@@ -110,7 +110,7 @@ function decodingOptions(options: OptionReader, values: Record<string, unknown>)
 
 /** Exactly one of `--prompt`, `--prompts` and standard input. */
 function promptSource(options: OptionReader): () => Promise<Prompt[]> {
-  const [text, file] = [options.text('prompt'), options.text('prompts')];
+  const [text, file] = [options.anyText('prompt'), options.text('prompts')];
   if (text !== undefined && file !== undefined)
     options.refuse('--prompt', 'together with --prompts', 'one of them');
   if (text !== undefined) return () => Promise.resolve([{ text }]);

@@ -19,6 +19,9 @@ import { formatBytes, formatCount } from '../console/format.js';
 import { OptionReader } from '../options.js';
 import { inspectPair } from './inspect-pair.js';
 
+/** Pairs, unless told otherwise. */
+const SAMPLE = 64;
+
 /** `sdpo inspect`: look at a cache, a run or a sweep. */
 export function addInspectCommand(program: Command, context: CommandContext): void {
   program
@@ -37,7 +40,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       '--policy <dir>',
       'the policy before training: of a run beside its checkpoints, with --pair for its scores',
     )
-    .option('--sample <n>', "pairs that a run's policies are measured on (64), pairs in a file (50)")
+    .option('--sample <n>', "pairs that a run's policies are measured on, and pairs in a file (64)")
     .option(
       '--engine <name>',
       `where they are measured: ${ENGINE_CHOICES.join(', ')} (default: the run's own)`,
@@ -73,24 +76,22 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         const page = await webPage();
         const site = await openSite(folder, {
           ...{ ...request, listener: writer.listen, signal },
-          sample: request.sample ?? (modes[0] === 'html' ? 50 : 64),
+          sample: request.sample ?? SAMPLE,
         });
         tellWhatIsMissing(site, writer);
         const directory = options.text('export');
         const file = options.text('html');
         if (directory !== undefined) {
-          const { files } = await exportSite(site, page, directory, writer.listen);
+          const { files } = await exportSite(site, page, directory, { listener: writer.listen, signal });
           writer.result({ directory, files }, [
             `${directory}: ${formatCount(files, 'file')}; open it through any static host`,
           ]);
         } else if (file !== undefined) {
-          const small = await sampleSite(
-            site,
-            await cacheOf(folder, request.cacheDirectory),
-            request.sample ?? 50,
-            await seedOf(folder),
-          );
-          const bytes = await writeSingleFile(small.files, page, file);
+          const small = await sampleSite(site, await cacheOf(folder, request.cacheDirectory), {
+            ...{ sample: request.sample ?? SAMPLE, seed: await seedOf(folder) },
+            ...{ listener: writer.listen, signal },
+          });
+          const bytes = await writeSingleFile(small.files, page, file, signal);
           writer.result({ file, bytes }, [`${file}: ${formatBytes(bytes)}; open it in a browser`]);
         } else await serve(site, page, port, writer, signal);
       }),

@@ -27,7 +27,10 @@ export function addStatsCommand(program: Command, context: CommandContext): void
     .option('--csv', 'with --sql: all rows as CSV')
     .option('--rows <n>', `with --sql: rows of the table (${SHOWN_ROWS})`)
     .option('--verify', 'check the digests of the shards first')
-    .option('--memory-limit <size>', 'memory that DuckDB may take (1GiB); it goes on in a temporary folder')
+    .option(
+      '--memory-limit <size>',
+      'memory that DuckDB may take (1GiB), single huge values of your own --sql not counted; it goes on in a temporary folder',
+    )
     .option('--json', 'one JSON object a line; with --sql one for every row')
     .addHelpText(
       'after',

@@ -41,6 +41,6 @@ export async function writeDemoPreferences(directory: string): Promise<void> {
 
 async function writeRows(path: string, rows: Iterable<DemoPreferenceRow>): Promise<void> {
   await publishFile(path, async (handle) => {
-    for (const row of rows) await handle.write(`${JSON.stringify(row)}\n`);
+    for (const row of rows) await handle.appendFile(`${JSON.stringify(row)}\n`);
   });
 }

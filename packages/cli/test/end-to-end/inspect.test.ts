@@ -190,6 +190,8 @@ describe('sdpo inspect', () => {
     [() => [cache, '--tokenizer', folder], 'tokenizer.json'],
     [() => [run, '--cache', run], 'manifest.json'],
     [() => [cache, '--export', cache], 'something else is here already'],
+    [() => [cache, '--html', ''], "--html: an option has a value that is not allowed; found ''"],
+    [() => [cache, '--export', '', '--tokenizer', ''], '--tokenizer'],
   ])('refuses what makes no sense: %s', async (args, part) => {
     const { code, stderr } = await sdpo(['inspect', ...args()]);
     expect([code, stderr]).toEqual([2, expect.stringContaining(part) as string]);

@@ -1,4 +1,6 @@
-/** Figures of a whole cache, by whoever computes them: definitions and units. Types alone, for the browser, too. */
+/** Figures of a whole cache, by whoever computes them: definitions and units. For the browser, too. */
+export * from './histogram-bins.js';
+export * from './reference-order.js';
 
 /** Counts of values in bins: bin i holds edges[i] ≤ v < edges[i + 1]; the first and last bins also hold what lies beyond. */
 export interface Histogram {

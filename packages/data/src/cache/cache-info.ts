@@ -1,4 +1,5 @@
 /** What a cache holds, for people: counts, what it was made of, and whether its reference orders the pairs. */
+import type { ReferenceFigures } from './cache-figures.js';
 import type { CacheInputs } from './cache-inputs.js';
 import { CacheReader } from './cache-reader.js';
 import { sumLogps } from './cache-row.js';
@@ -8,11 +9,14 @@ export interface CacheInfo {
   rows: number;
   responseTokens: number;
   shards: number;
+  /** Of all files. */
   bytes: number;
+  /** Of the Parquet shards, which hold the same as the Arrow ones. */
+  parquetBytes: number;
   /** Nats a response token. */
   meanRefLogp: number;
-  /** Share of pairs whose chosen response has the higher mean log-prob a token under the reference. */
-  refPrefersChosen: number;
+  /** Share of pairs whose chosen response has the higher log-prob under the reference: by the sum, and by the mean a token. */
+  reference: Pick<ReferenceFigures, 'accuracy' | 'accuracyPerToken'>;
   /** Rows left out, by reason. */
   dropped: Record<string, number>;
   inputs: CacheInputs;
@@ -24,13 +28,13 @@ export interface CacheInfo {
 export async function cacheInfo(directory: string): Promise<CacheInfo> {
   const reader = await CacheReader.open(directory);
   try {
-    let sum = 0;
-    let preferred = 0;
+    let [sum, ordered, orderedPerToken] = [0, 0, 0];
     for await (const row of reader.rows()) {
       const chosen = sumLogps(row.chosenRefLogps);
       const rejected = sumLogps(row.rejectedRefLogps);
       sum += chosen + rejected;
-      if (chosen / row.chosenIds.length > rejected / row.rejectedIds.length) preferred++;
+      if (chosen > rejected) ordered++;
+      if (chosen / row.chosenIds.length > rejected / row.rejectedIds.length) orderedPerToken++;
     }
     const { rows, responseTokens, shards, dropped, inputs } = reader.manifest;
     const rescored = rescoredOf(reader.manifest);
@@ -39,8 +43,9 @@ export async function cacheInfo(directory: string): Promise<CacheInfo> {
       responseTokens,
       shards: shards.length,
       bytes: filesOf(reader.manifest).reduce((total, file) => total + file.bytes, 0),
+      parquetBytes: shards.reduce((total, { parquet }) => total + parquet.bytes, 0),
       meanRefLogp: sum / responseTokens,
-      refPrefersChosen: preferred / rows,
+      reference: { accuracy: ordered / rows, accuracyPerToken: orderedPerToken / rows },
       dropped,
       inputs,
       ...(rescored && { rescored }),

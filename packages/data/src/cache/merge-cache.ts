@@ -56,7 +56,8 @@ export async function mergeCache(
   await refuseLinkedFolder(join(directory, SHARDS_FOLDER));
   const lock = await FolderLock.acquire(directory, { code: 'cache-busy', what: 'cache' });
   try {
-    if (names.includes(MANIFEST_FILE)) {
+    // Another process may have closed it since the look from outside.
+    if ((await readdir(directory)).includes(MANIFEST_FILE)) {
       const manifest = await readManifest(directory);
       await removeHelpers(directory);
       return { manifest, alreadyComplete: true };

@@ -4,17 +4,10 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import {
-  InputError,
-  canonicalJson,
-  explainSystemError,
-  parseShallowJson,
-  publishBytes,
-  readRegularFile,
-  removeTemporaries,
-} from '@selective-dpo/foundation';
+import { explainSystemError, publishBytes, removeTemporaries } from '@selective-dpo/foundation';
 import type { CacheInputs } from './cache-inputs.js';
 import { shardSchema, verifiedPath, type CacheShard } from './manifest.js';
+import { readSealed, sealedText } from './sealed-helper.js';
 
 export const INPUTS_FILE = 'inputs.json';
 export const SHARDS_FOLDER = 'shards';
@@ -22,9 +15,6 @@ export const SHARDS_FOLDER = 'shards';
 export const WORKERS_FILE = 'workers.json';
 /** What each worker publishes that came to the end of the dataset: pairs, and rows that gave none. */
 export const ENDING_FILE = 'ending.json';
-
-/** Both are a few hundred bytes long; nothing larger was written by this program. */
-const MAX_HELPER_BYTES = 1 << 20;
 
 const SIDECAR_NAME = /^shard-\d{5,}\.json$/;
 
@@ -34,28 +24,17 @@ export function shardStem(index: number): string {
 }
 
 export async function publishInputs(directory: string, inputs: CacheInputs): Promise<void> {
-  await publishBytes(join(directory, INPUTS_FILE), `${canonicalJson(inputs)}\n`);
+  await publishBytes(join(directory, INPUTS_FILE), sealedText(inputs));
 }
 
-/** The inputs as JSON, not checked further. @throws InputError `cache-damaged`, … */
+/** The inputs as they were published. @throws InputError `cache-damaged`, … */
 export async function readInputs(directory: string): Promise<unknown> {
-  const file = join(directory, INPUTS_FILE);
-  try {
-    return await readSmallJson(file);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw explainSystemError(error, file);
-    throw new InputError('cache-damaged', 'the description of the unfinished cache cannot be read', {
-      file,
-      found: error.message,
-      expected: 'JSON',
-      hint: 'delete the folder and score anew',
-    });
-  }
+  return readSealed(join(directory, INPUTS_FILE));
 }
 
 /** From this moment the shard counts as published. */
 export async function publishSidecar(directory: string, index: number, shard: CacheShard): Promise<void> {
-  await publishBytes(join(directory, `${shardStem(index)}.json`), `${JSON.stringify(shard)}\n`);
+  await publishBytes(join(directory, `${shardStem(index)}.json`), sealedText(shard));
 }
 
 /** Whether any shard was ever published, whole or damaged since. */
@@ -84,7 +63,7 @@ export async function wholeShards(directory: string): Promise<CacheShard[]> {
 /** A shard whose sidecar and both files are as they were published. */
 export async function wholeShard(directory: string, stem: string): Promise<CacheShard | undefined> {
   try {
-    const shard = shardSchema.parse(await readSmallJson(join(directory, `${stem}.json`)));
+    const shard = shardSchema.parse(await readSealed(join(directory, `${stem}.json`)));
     if (shard.parquet.name !== `${stem}.parquet` || shard.arrow.name !== `${stem}.arrow`) return undefined;
     await verifiedPath(directory, shard.parquet);
     await verifiedPath(directory, shard.arrow);
@@ -95,18 +74,18 @@ export async function wholeShard(directory: string, stem: string): Promise<Cache
   }
 }
 
-/** Removes what only a growing cache needs. */
+/** Removes what only a growing cache needs. @throws InputError `read-only`, `no-permission`, … */
 export async function removeHelpers(directory: string): Promise<void> {
   const folder = join(directory, SHARDS_FOLDER);
-  for (const name of [ENDING_FILE, WORKERS_FILE, INPUTS_FILE])
-    await rm(join(directory, name), { force: true });
-  for (const name of await readdir(folder)) {
-    if (SIDECAR_NAME.test(name)) await rm(join(folder, name), { force: true });
+  try {
+    for (const name of [ENDING_FILE, WORKERS_FILE, INPUTS_FILE])
+      await rm(join(directory, name), { force: true });
+    for (const name of await readdir(folder)) {
+      if (SIDECAR_NAME.test(name)) await rm(join(folder, name), { force: true });
+    }
+    await removeTemporaries(directory);
+    await removeTemporaries(folder);
+  } catch (error) {
+    throw explainSystemError(error, directory);
   }
-  await removeTemporaries(directory);
-  await removeTemporaries(folder);
-}
-
-export async function readSmallJson(file: string): Promise<unknown> {
-  return parseShallowJson((await readRegularFile(file, MAX_HELPER_BYTES)).toString('utf8'));
 }

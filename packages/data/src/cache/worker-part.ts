@@ -7,7 +7,6 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   InputError,
-  canonicalJson,
   explainSystemError,
   kindOf,
   makeFolder,
@@ -28,10 +27,10 @@ import {
   SHARDS_FOLDER,
   WORKERS_FILE,
   readInputs,
-  readSmallJson,
   shardStem,
   wholeShard,
 } from './unfinished-cache.js';
+import { readSealed, sealedText } from './sealed-helper.js';
 
 /** Which of how many. */
 export interface WorkerIndex {
@@ -76,7 +75,7 @@ export class WorkerPart {
       refuseOtherInputs(manifest.inputs, normal, directory);
       return new WorkerPart(directory, normal, worker, manifest);
     }
-    await publishFirst(join(directory, INPUTS_FILE), `${canonicalJson(normal)}\n`);
+    await publishFirst(join(directory, INPUTS_FILE), sealedText(normal));
     refuseOtherInputs(await readInputs(directory), normal, directory);
     await makeFolder(join(directory, SHARDS_FOLDER));
     return new WorkerPart(directory, normal, worker, undefined);
@@ -112,7 +111,7 @@ export class WorkerPart {
   async finish(pairs: number, dropped: Partial<Record<string, number>>): Promise<void> {
     if (await isClosed(this.directory)) return;
     const ending: Ending = { pairs, dropped: countsOf(dropped) };
-    await publishBytes(join(this.directory, ENDING_FILE), `${canonicalJson(ending)}\n`);
+    await publishBytes(join(this.directory, ENDING_FILE), sealedText(ending));
   }
 }
 
@@ -133,7 +132,7 @@ export async function beginWorkers(directory: string, count: number, instant: Da
   if (names.includes(INPUTS_FILE) && !names.includes(WORKERS_FILE)) throw ofOneWriter(directory);
   // The number first: a single writer that comes in between sees whose folder it is.
   const file = join(directory, WORKERS_FILE);
-  await publishFirst(file, `${canonicalJson({ count, begunAt: instant.toISOString() })}\n`);
+  await publishFirst(file, sealedText({ count, begunAt: instant.toISOString() }));
   const there = await helper(file, workersSchema);
   if (there.count !== count) throw otherCount(directory, there.count, count);
   return new Date(there.begunAt);
@@ -159,14 +158,7 @@ export async function readEnding(directory: string): Promise<Ending | undefined>
 }
 
 async function helper<Schema extends z.ZodType>(file: string, schema: Schema): Promise<z.infer<Schema>> {
-  let value: unknown;
-  try {
-    value = await readSmallJson(file);
-  } catch (error) {
-    if (error instanceof SyntaxError) throw damagedCache(file, error.message, 'JSON');
-    throw explainSystemError(error, file);
-  }
-  const checked = schema.safeParse(value);
+  const checked = schema.safeParse(await readSealed(file));
   if (checked.success) return checked.data;
   throw damagedCache(file, 'other fields', 'what a worker has written');
 }

@@ -49,6 +49,13 @@ describe('a finished cache', () => {
         0,
       ) / tokens;
     expect(info.meanRefLogp).toBeCloseTo(mean, 9);
+    const sum = (logps: Float32Array) => logps.reduce((a, b) => a + b, 0);
+    const ordered = rows.filter((row) => sum(row.chosenRefLogps) > sum(row.rejectedRefLogps)).length;
+    expect(info.reference.accuracy).toBe(ordered / 130);
+    const meanOf = (logps: Float32Array) => sum(logps) / logps.length;
+    const perToken = rows.filter((row) => meanOf(row.chosenRefLogps) > meanOf(row.rejectedRefLogps)).length;
+    expect(info.reference.accuracyPerToken).toBe(perToken / 130);
+    expect(info.parquetBytes).toBeLessThan(info.bytes);
   });
 
   it('is the same bytes when written again, and after a writer that stopped between shards', async () => {

@@ -18,6 +18,7 @@ import {
   type CacheManifest,
 } from '../../src/cache/manifest.js';
 import { decodedRows } from '../../src/cache/foreign-decoding.js';
+import { sealedText } from '../../src/cache/sealed-helper.js';
 import { CACHE_COLUMNS } from '../../src/cache/parquet-shard.js';
 import { collect, inputErrorOf, temporaryFolder } from '../rows/temporary-folder.js';
 import { freshFolder, sampleInputs, sampleRows, writeCache } from './sample-cache.js';
@@ -188,7 +189,7 @@ describe('what is no regular file in the folder of a cache', () => {
       'cache-damaged',
       expect.stringContaining('nested deeper'),
     ]);
-    await writeFile(join(unfinished, 'inputs.json'), JSON.stringify(sampleInputs()));
+    await writeFile(join(unfinished, 'inputs.json'), sealedText(sampleInputs()));
     await (await CacheWriter.open(unfinished, sampleInputs())).close();
   });
 });

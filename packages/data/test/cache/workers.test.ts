@@ -13,6 +13,7 @@ import {
   verifyCache,
   type CacheRow,
 } from '../../src/cache/index.js';
+import { sealedText } from '../../src/cache/sealed-helper.js';
 import { filesIn, freshFolder, sampleInputs, sampleRows } from './sample-cache.js';
 
 const PAIRS = 195;
@@ -196,16 +197,17 @@ describe('merging', () => {
       ],
       [
         'fewer pairs',
-        (at) => writeFile(join(at, 'ending.json'), '{"dropped":{"identical":1},"pairs":180}\n'),
+        (at) => writeFile(join(at, 'ending.json'), sealedText({ dropped: { identical: 1 }, pairs: 180 })),
       ],
       [
         'more pairs',
-        (at) => writeFile(join(at, 'ending.json'), `{"dropped":{"identical":1},"pairs":${PAIRS + 40}}\n`),
+        (at) =>
+          writeFile(join(at, 'ending.json'), sealedText({ dropped: { identical: 1 }, pairs: PAIRS + 40 })),
       ],
       ['no ending', (at) => writeFile(join(at, 'ending.json'), '{"pairs":')],
       ['other drops', (at) => writeFile(join(at, DROPPED_FILE), DROPPED + DROPPED)],
-      ['inputs', (at) => writeFile(join(at, 'inputs.json'), '{"rowsPerShard":1}')],
-      ['workers', (at) => writeFile(join(at, 'workers.json'), '{"count":0}')],
+      ['inputs', (at) => writeFile(join(at, 'inputs.json'), sealedText({ rowsPerShard: 1 }))],
+      ['workers', (at) => writeFile(join(at, 'workers.json'), sealedText({ count: 0 }))],
       ['linked', (at) => linked(join(at, 'shards/shard-00000.arrow'))],
     ];
     for (const [name, change] of spoil) {
@@ -238,7 +240,7 @@ describe('merging', () => {
     const directory = await freshFolder();
     for (const index of [0, 1, 2]) await work(directory, index);
     const pairs = Number.MAX_SAFE_INTEGER;
-    await writeFile(join(directory, 'ending.json'), `{"dropped":{"identical":1},"pairs":${pairs}}\n`);
+    await writeFile(join(directory, 'ending.json'), sealedText({ dropped: { identical: 1 }, pairs }));
     const { code, details } = await refused(mergeCache(directory));
     expect(code).toBe('shards-missing');
     expect(details.found).toContain('10000 or more of');

@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join } from 'node:path';
 import {
-  FolderLock,
+  InputError,
   explainSystemError,
   makeFolder,
   parseShallowJson,
@@ -15,10 +15,12 @@ import {
   sha256,
   sha256OfFile,
   userCacheFolder,
+  type FolderLock,
 } from '@selective-dpo/foundation';
 import type { CacheManifest, CacheReader } from '@selective-dpo/data';
 import { z } from 'zod';
 import { SITE_VERSION, type Vocabulary } from '../site-contract.js';
+import { inspectionLock, type WaitOptions } from './inspection-lock.js';
 import { OVERVIEW_FILE, PAIRS_FILE, VOCABULARY_FILE, deriveFigures, type DeriveOptions } from './derive.js';
 import { loadCacheTokenizer, vocabularyOf } from './vocabulary.js';
 
@@ -58,8 +60,8 @@ export function inspectionFolder(cache: CacheManifest, withTexts: boolean): stri
 
 /**
  * The derived data of a cache: what is there, or else made now.
- * @throws InputError `tokenizer-differs`, `inspection-busy` while another process makes it, those of the cache, of the tokenizer and
- *   of the file system; Interrupted.
+ * What another process is making is waited for.
+ * @throws InputError `tokenizer-differs`, those of the cache, of the tokenizer and of the file system; Interrupted.
  */
 export async function derivedData(
   reader: CacheReader,
@@ -78,7 +80,7 @@ export async function derivedData(
   const folder = inspectionFolder(manifest, tokenizer !== undefined);
   const present = await soundData(folder, manifest);
   if (fits(present)) return present;
-  const lock = await lockOf(folder);
+  const lock = await lockOf(folder, options);
   try {
     const meanwhile = await soundData(folder, reader.manifest);
     if (fits(meanwhile)) return meanwhile;
@@ -129,15 +131,23 @@ async function digestsOf(
 }
 
 /** One maker at a time; a dead one's lock is taken over, and its leftovers go. */
-async function lockOf(folder: string): Promise<FolderLock> {
+async function lockOf(folder: string, wait: WaitOptions): Promise<FolderLock> {
   const [parent, name] = [dirname(folder), basename(folder)];
   try {
     await makeFolder(parent);
-    const purpose = { code: 'inspection-busy', what: 'cache’s inspection data' };
-    const lock = await FolderLock.acquire(parent, purpose, `${name}.lock`);
+    const lock = await inspectionLock(parent, `${name}.lock`, 'cache’s inspection data', wait);
     await removeTemporaries(parent, name);
     return lock;
   } catch (error) {
-    throw explainSystemError(error, parent);
+    throw withHint(explainSystemError(error, parent));
   }
+}
+
+/** What the system says of the user's cache folder names no option of ours. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof InputError) || error.details.hint !== undefined) return error;
+  return new InputError(error.code, error.message, {
+    ...error.details,
+    hint: 'set XDG_CACHE_HOME to a folder that can be written',
+  });
 }

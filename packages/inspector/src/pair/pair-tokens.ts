@@ -43,18 +43,16 @@ const WITHOUT_POLICY: ReadonlySet<string> = new Set(['all', 'random']);
 
 /**
  * The place of a pair in a cache.
- * @param wanted a 0-based place, or the `pair_id`.
+ * @param wanted a 0-based place where there is one of that number, else the `pair_id`.
  * @throws InputError `pair-unknown`.
  */
 export async function findPair(cache: CacheReader, wanted: string): Promise<number> {
   const place = /^\d{1,15}$/.test(wanted) ? Number(wanted) : NaN;
   if (place < cache.rowCount) return place;
-  if (Number.isNaN(place)) {
-    let index = 0;
-    for await (const { pairId } of cache.rows()) {
-      if (pairId === wanted) return index;
-      index++;
-    }
+  let index = 0;
+  for await (const { pairId } of cache.rows()) {
+    if (pairId === wanted) return index;
+    index++;
   }
   throw new InputError('pair-unknown', 'the cache has no such pair', {
     file: cache.directory,

@@ -1,6 +1,6 @@
 /**
- * Log-probs of a run's policies on a sample of its cache, stored in the run's folder as `inspection/NAME.parquet`. What is there
- * and was made of the same weights, cache and pairs is not computed again.
+ * Log-probs of a run's policies on a sample of its cache, stored in the run's folder as `inspection/NAME-DIGEST.parquet`. The digest is of
+ * weights, cache and pairs: what is there is not computed again, and nothing that an open page reads is replaced.
  */
 import { basename, dirname, join } from 'node:path';
 import {
@@ -14,7 +14,6 @@ import {
   publishBytes,
   publishFile,
   readRegularFile,
-  refuseLinkedFolder,
   sha256,
   sha256OfFile,
   type ProgressListener,
@@ -31,6 +30,7 @@ import {
 } from '@selective-dpo/trainer';
 import { z } from 'zod';
 import { SITE_VERSION, type PolicyColumns } from '../site-contract.js';
+import { policyFolders, type PolicyFolders } from './policy-folders.js';
 
 /** A model of a run whose log-probs are wanted. */
 export interface SampledPolicy {
@@ -57,14 +57,13 @@ export interface PolicySampleOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The folder in a run's. */
-export const INSPECTION_FOLDER = 'inspection';
-
 const logps = { type: 'FLOAT', repeated: true, compression: 'SNAPPY' } as const;
 const COLUMNS: Readonly<Record<keyof PolicyColumns, ParquetColumn>> = {
   ...{ pair_index: { type: 'INT32', compression: 'SNAPPY' }, chosen_logps: logps, rejected_logps: logps },
 };
 
+/** Of the digest in a file's name. */
+const DIGEST_DIGITS = 12;
 const MAX_KEY_BYTES = 1 << 14;
 const keySchema = z.strictObject({
   version: z.literal(SITE_VERSION),
@@ -91,21 +90,23 @@ export async function storePolicies(
   { sample, engine, listener, signal }: PolicySampleOptions,
 ): Promise<StoredPolicy[]> {
   const { config } = run.identity;
-  const folder = join(run.directory, INSPECTION_FOLDER);
-  await refuseLinkedFolder(folder);
+  const folders = await policyFolders(run.directory);
   const rows = sampledRows(cache.rowCount, sample, config.seed);
   const stored: StoredPolicy[] = [];
   let opened = false;
   for (const policy of policies) {
     if (signal?.aborted === true) throw interrupted(stored.length, policies.length);
-    const file = join(folder, `${policy.name}.parquet`);
+    let file: string | undefined;
     try {
       const weights = await weightsDigest(policy.directory);
       const made = sha256(canonicalJson({ weights, cache: cache.manifest.digest, rows: [...rows] }));
-      if (!(await isSound(file, made))) {
+      const name = `${policy.name}-${made.slice(0, DIGEST_DIGITS)}.parquet`;
+      file = await soundFile(folders, name, made);
+      if (file === undefined) {
         if (!opened) await openEngine(engine ?? config.engine, { precision: config.precision });
         opened = true;
-        await makeFolder(folder);
+        await makeFolder(folders.write);
+        file = join(folders.write, name);
         const batches = policyBatches(policy, cache, rows, run.identity, signal);
         await store(file, made, batches, new ProgressMeter(policy.name, 'pairs', rows.length), listener);
       }
@@ -173,6 +174,12 @@ async function store(
   });
   const key = { version: SITE_VERSION, made, sha256: await sha256OfFile(file) };
   await publishBytes(keyFile(file), JSON.stringify(key));
+}
+
+/** Where a file of that name lies that is as it was written. */
+async function soundFile({ read }: PolicyFolders, name: string, made: string): Promise<string | undefined> {
+  for (const folder of read) if (await isSound(join(folder, name), made)) return join(folder, name);
+  return undefined;
 }
 
 async function isSound(file: string, made: string): Promise<boolean> {

@@ -7,12 +7,12 @@ export interface ByteRange {
 }
 
 /**
- * Reads a `Range` header for content of `size` bytes.
+ * Reads a `Range` header for content of `size` bytes. Places have any number of digits: those that no double tells apart lie beyond all files.
  * @returns `all` where there is no header, or one that a server may pass over: another unit, a form that is not the specification's,
  *   more than one range; `none` where no byte of the range is there (status 416).
  */
 export function byteRange(header: string | undefined, size: number): ByteRange | 'all' | 'none' {
-  const match = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(header ?? '');
+  const match = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header ?? '');
   if (match === null) return 'all';
   const [begin, end] = [match[1]!, match[2]!];
   if (begin === '') {

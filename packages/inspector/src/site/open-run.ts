@@ -1,15 +1,10 @@
 /** The site of a training run: its metrics as they come, and its policies on a sample of the cache where that is known. */
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { InputError } from '@selective-dpo/foundation';
 import { CacheReader } from '@selective-dpo/data';
 import { METRICS_FILE, readRun, type RunIdentity } from '@selective-dpo/trainer';
 import { derivedData, type DerivedDataOptions } from '../figures/inspection-folder.js';
-import {
-  INSPECTION_FOLDER,
-  storePolicies,
-  type PolicySampleOptions,
-  type StoredPolicy,
-} from '../run/policy-sample.js';
+import { storePolicies, type PolicySampleOptions, type StoredPolicy } from '../run/policy-sample.js';
 import { hasFinal, runPolicies } from '../run/run-policies.js';
 import { SITE_VERSION, type SiteDescription } from '../site-contract.js';
 import { cacheSite, type CacheSite } from './cache-site.js';
@@ -37,9 +32,9 @@ export async function openRunSite(directory: string, options: RunSiteOptions): P
       ? undefined
       : await withCache(options.cacheDirectory, directory, identity, options);
   for (const [path, file] of seen?.cache.files ?? []) files.set(path, file);
-  const policies = (seen?.policies ?? []).map(({ name, step, pairs }) => {
+  const policies = (seen?.policies ?? []).map(({ name, step, pairs, file: stored }) => {
     const file = `data/policies/${name}.parquet`;
-    files.set(file, folderFile(join(directory, INSPECTION_FOLDER), `${name}.parquet`));
+    files.set(file, folderFile(dirname(stored), basename(stored)));
     return { name, step, file, pairs };
   });
   const described = async (): Promise<SiteDescription> => ({

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { InputError, kindOf, openRegularFile, publishBytes } from '@selective-dpo/foundation';
 import { refuseInsideCache } from './outside-caches.js';
 import { contentOf, type SiteFiles } from './site-files.js';
+import { refuseToGoOn } from './thinned-metrics.js';
 import { PAGE_FILE } from './web-page.js';
 
 /** Browsers hold the whole of it. */
@@ -11,23 +12,19 @@ const MAX_BYTES = 256 << 20;
 /**
  * Writes a small site into one file. Its security policy allows the page's own script and styles by their digests, and no address.
  * @returns bytes written.
- * @throws InputError `file-in-use`, `folder-in-use`, `site-too-large`; those of the file system.
+ * @throws InputError `file-in-use`, `folder-in-use`, `site-too-large`; those of the file system; Interrupted.
  */
-export async function writeSingleFile(site: SiteFiles, page: SiteFiles, path: string): Promise<number> {
+export async function writeSingleFile(
+  site: SiteFiles,
+  page: SiteFiles,
+  path: string,
+  signal?: AbortSignal,
+): Promise<number> {
   await refuseInsideCache(path);
   await refuseOtherFile(path);
   const html = textOf(await contentOf(page.get(PAGE_FILE)!));
-  const data = await embedded(site);
-  const text = await inlined(html, page, data);
-  const bytes = Buffer.from(text);
-  if (bytes.length > MAX_BYTES) {
-    throw new InputError('site-too-large', 'the sample is too large for one file', {
-      file: path,
-      found: `${bytes.length} bytes`,
-      expected: `at most ${MAX_BYTES}`,
-      hint: 'give a smaller --sample, or --export a folder',
-    });
-  }
+  const data = await embedded(site, path, signal);
+  const bytes = Buffer.from(await inlined(html, page, data));
   await publishBytes(path, bytes);
   return bytes.length;
 }
@@ -53,11 +50,27 @@ async function refuseOtherFile(path: string): Promise<void> {
   });
 }
 
-/** All files as base64 by their path: letters that end no element. */
-async function embedded(site: SiteFiles): Promise<string> {
+/** All files as base64 by their path: letters that end no element. @param path of the page, for the refusal. */
+async function embedded(site: SiteFiles, path: string, signal: AbortSignal | undefined): Promise<string> {
   const files: Record<string, string> = {};
-  for (const [path, file] of site) files[path] = Buffer.from(await contentOf(file)).toString('base64');
+  let bytes = 0;
+  for (const [name, file] of site) {
+    refuseToGoOn(signal);
+    const content = Buffer.from(await contentOf(file)).toString('base64');
+    bytes += content.length;
+    if (bytes > MAX_BYTES) throw tooLarge(path);
+    files[name] = content;
+  }
   return JSON.stringify(files).replaceAll('<', '\\u003c');
+}
+
+function tooLarge(path: string): InputError {
+  return new InputError('site-too-large', 'the sample is too large for one file', {
+    file: path,
+    found: `more than ${MAX_BYTES} bytes`,
+    expected: `at most ${MAX_BYTES}`,
+    hint: 'give a smaller --sample, or --export a folder',
+  });
 }
 
 const SCRIPT = /<script type="module"[^>]* src="\.\/([^"]+)"><\/script>/;

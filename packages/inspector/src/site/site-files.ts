@@ -4,7 +4,7 @@
  */
 import { lstat, readFile, readdir, realpath } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { InputError, explainSystemError, quoteValue } from '@selective-dpo/foundation';
+import { InputError, explainSystemError, openRegularFile, quoteValue } from '@selective-dpo/foundation';
 import { checkedPath, verifiedPath, type CacheFile } from '@selective-dpo/data';
 
 export interface SiteFile {
@@ -57,6 +57,11 @@ export function jsonFile(value: () => object | Promise<object>): SiteFile {
   return { make: async () => new TextEncoder().encode(JSON.stringify(await value())) };
 }
 
+/** Bytes that are at hand. */
+export function fixedFile(bytes: Uint8Array): SiteFile {
+  return { make: () => Promise.resolve(bytes) };
+}
+
 /** All regular files of a folder, by their path in it; links are left out. @throws InputError of the file system. */
 export async function filesOfFolder(folder: string): Promise<Map<string, SiteFile>> {
   const files = new Map<string, SiteFile>();
@@ -79,6 +84,17 @@ export async function contentOf(file: SiteFile): Promise<Uint8Array> {
   if (file.make !== undefined) return file.make();
   const path = await file.locate!();
   return path === undefined ? new Uint8Array(0) : readFile(path);
+}
+
+/** The first bytes of a file that is there, at most so many. @throws as {@link contentOf}. */
+export async function headOf(file: SiteFile, bytes: number): Promise<Uint8Array> {
+  const { handle } = await openRegularFile((await file.locate!())!);
+  try {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function pathInside(folder: string, name: string): Promise<string> {

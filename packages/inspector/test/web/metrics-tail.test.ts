@@ -88,6 +88,23 @@ describe('the metrics of a run', () => {
     expect(({} as { split?: unknown }).split).toBeUndefined();
   });
 
+  it('count what could not be read, and take the figures of a line that could', async () => {
+    const file = new GrowingFile();
+    const tail = new MetricsTail(file, 'm');
+    const put = async (content: string) => {
+      file.bytes = new TextEncoder().encode(content);
+      await tail.follow();
+      return tail.figures;
+    };
+    const sound = line(1) + line(2);
+    expect(await put(sound)).toMatchObject({ odd: 0, cut: false });
+    const broken = `${sound}{"split":"train","step":3,"loss":\n{"split":"train","step":4,"loss":null,"lr":3}\n`;
+    expect(await put(broken)).toMatchObject({ odd: 2, cut: false, steps: 4 });
+    expect(tail.figures.curves.get('train/lr')).toEqual([[4, 3]]);
+    expect(tail.figures.last.get('train/loss')).toBe(1 / 2);
+    expect(await put(`${broken}{"split":`)).toMatchObject({ odd: 2, cut: true });
+  });
+
   it('make a plot only with two values, and a run for the figures of a sweep', () => {
     expect(metricCurves('loss', [['train', [[1, 1]]]])).toBeUndefined();
     const plot = metricCurves('loss', [
@@ -105,7 +122,7 @@ describe('the metrics of a run', () => {
       string,
       unknown
     >;
-    const figures = { steps: 1, odd: 0, curves: new Map(), last: new Map([['train/loss', 0.5]]) };
+    const figures = { steps: 1, odd: 0, cut: false, curves: new Map(), last: new Map([['train/loss', 0.5]]) };
     const run = sweptRun(
       { name: 'a', state: 'finished', config, metrics: 'm' },
       ['keep', 'seed', 'odd', 'toString'],

@@ -1,7 +1,7 @@
 /** Runs and sweeps in Chromium. */
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SiteDescription } from '../../src/site-contract.js';
+import type { SiteDescription, SweptRunState } from '../../src/site-contract.js';
 import { poorTexts } from './contrast.js';
 import { json, type Files } from './made-site.js';
 import { quietView, startChromium, withoutChromium } from './page-browser.js';
@@ -83,6 +83,123 @@ describe.skipIf(withoutChromium !== undefined)('runs in the page', () => {
       const before = asked.length;
       await page.waitForTimeout(3000);
       expect(asked.length).toBe(before);
+    });
+    await server.close();
+  });
+
+  it('a run says how many lines of its metrics could not be read', async () => {
+    const sound = lines(0, 3, (step) => 1 / step);
+    const server = await servePage(runSite(`${sound}{"split":"tr\n`, false));
+    await quietView(browser, server, '', async (page) => {
+      await expect
+        .poll(() => page.locator('.notice').allInnerTexts())
+        .toEqual([expect.stringMatching(/^1 line of/)]);
+      // Half a line at the end is being written, unless the run has finished.
+      server.files.set('data/run/metrics.jsonl', text(`${sound}{"split":"tr\n{"split":`));
+      server.files.set('data/site.json', runSite('', true).get('data/site.json')!);
+      await expect
+        .poll(() => page.locator('.notice').allInnerTexts(), { timeout: 20_000 })
+        .toEqual([expect.stringMatching(/^2 lines of the metrics could not be read/)]);
+    });
+    server.files.set('data/run/metrics.jsonl', text(sound));
+    await quietView(browser, server, '', async (page) => {
+      await expect.poll(() => page.locator('.state').innerText()).toContain('3 steps');
+      expect(await page.locator('.notice').count()).toBe(0);
+    });
+    await server.close();
+  });
+
+  it('a sweep shows what its runs have reached, and follows those that train', async () => {
+    const path = (name: string) => `data/sweep/${name}/metrics.jsonl`;
+    const site = (states: Record<string, SweptRunState>): SiteDescription => ({
+      ...{ version: 1, kind: 'sweep', title: 'a young sweep' },
+      sweep: {
+        keys: ['keep'],
+        runs: Object.entries(states).map(([name, state], i) => ({
+          ...{ name, state, config: { keep: i / 10, seed: 0 }, metrics: path(name) },
+        })),
+      },
+    });
+    const files: Files = new Map([
+      ['data/site.json', json(site({ a: 'running', b: 'failed', c: 'waiting', d: 'stopped' }))],
+      [path('a'), text(lines(0, 5, (step) => 1 / step))],
+      [path('b'), text(`${lines(0, 3, (step) => 2 / step)}{"spl\n`)],
+      [path('c'), text('')],
+      [path('d'), text(lines(0, 4, (step) => 4 / step))],
+    ]);
+    const server = await servePage(files);
+    await quietView(browser, server, '', async (page) => {
+      const rows = () => page.locator('tbody tr').allInnerTexts();
+      const asked: string[] = [];
+      page.on('request', (request) => void asked.push(new URL(request.url()).pathname));
+      await page.locator('tbody tr').first().waitFor();
+      expect((await rows()).map((row) => row.split('\t').slice(1))).toEqual([
+        ['a', 'running, step 5', '0', '0.2', '0.1'],
+        ['b', 'failed at step 3', '0.1', '0.6667', '0.1'],
+        ['d', 'stopped at step 4', '0.3', '1', '0.1'],
+        ['c', 'waiting', '0.2', '–', '–'],
+      ]);
+      const runs = page.locator('.fact', { hasText: 'Runs' });
+      expect(await runs.innerText()).toMatch(/4\s+1 failed, 1 stopped, 1 running, 1 waiting/);
+      // Figures that are not final have no best and no place among the keys, but curves that say so.
+      expect(await page.locator('.fact', { hasText: 'Best' }).count()).toBe(0);
+      expect(await page.locator('svg.plot').count()).toBe(1);
+      expect((await page.locator('svg.plot .label, svg.plot text').allTextContents()).join()).toContain(
+        'state=running',
+      );
+      expect(await page.locator('.notice').innerText()).toContain('1 line of the metrics of its runs');
+      server.files.set(path('a'), text(lines(0, 9, (step) => 1 / step)));
+      await expect.poll(rows, { timeout: 10_000 }).toContainEqual(expect.stringContaining('running, step 9'));
+      server.files.set(path('c'), text(lines(0, 2, (step) => 1 / step)));
+      server.files.set(
+        'data/site.json',
+        json(site({ a: 'finished', b: 'finished', c: 'running', d: 'finished' })),
+      );
+      await expect.poll(rows, { timeout: 20_000 }).toContainEqual(expect.stringContaining('running, step 2'));
+      expect(await runs.innerText()).toMatch(/3 finished, 1 running/);
+      asked.length = 0;
+      await page.waitForTimeout(5000);
+      expect(asked).toContain(`/${path('c')}`);
+      expect(asked).not.toContain(`/${path('a')}`);
+      server.files.set(
+        'data/site.json',
+        json(site({ a: 'finished', b: 'finished', c: 'finished', d: 'finished' })),
+      );
+      await expect.poll(() => runs.innerText(), { timeout: 20_000 }).toContain('4 finished');
+      expect((await page.locator('svg.plot text').allTextContents()).join()).not.toContain('state=');
+      asked.length = 0;
+      await page.waitForTimeout(3000);
+      expect(asked).toEqual([]);
+    });
+    await server.close();
+  }, 120_000);
+
+  it('a sweep of more runs than are read says so, and names a tie', async () => {
+    const files: Files = new Map();
+    const metrics = 'data/sweep/all/metrics.jsonl';
+    files.set(metrics, text(`${JSON.stringify({ split: 'eval', step: 1, 'rewards/accuracies': 0.5 })}\n`));
+    const runs = Array.from({ length: 2003 }, (_, i) => ({
+      ...{ name: `run-${i}`, state: 'finished' as const, config: { keep: i, seed: 0 }, metrics },
+    }));
+    const site = (count: number): SiteDescription => ({
+      ...{ version: 1, kind: 'sweep', title: 'many' },
+      sweep: { runs: runs.slice(0, count), keys: ['keep'] },
+    });
+    files.set('data/site.json', json(site(2003)));
+    const server = await servePage(files);
+    const shown = (hash: string, test: (page: Page) => Promise<void>) =>
+      quietView(browser, server, hash, test);
+    const best = (page: Page) => page.locator('.fact', { hasText: 'Best by' }).innerText();
+    await shown('', async (page) => {
+      await page.locator('tbody tr').first().waitFor();
+      expect(await page.locator('.notice').innerText()).toMatch(/first 2\s000 of 2\s003 runs/);
+      expect(await best(page)).toContain('a tie of keep=0; keep=1; keep=2 and 1997 more');
+    });
+    server.files.set('data/site.json', json(site(2)));
+    await shown('', async (page) => {
+      await page.locator('tbody tr').first().waitFor();
+      expect(await page.locator('.notice').count()).toBe(0);
+      expect(await best(page)).toMatch(/0\.5\s+a tie of keep=0 and keep=1/);
     });
     await server.close();
   });

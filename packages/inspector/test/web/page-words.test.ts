@@ -90,16 +90,18 @@ describe('what the page says of a reference', () => {
       },
     });
 
-  it('is a warning below 55%', () => {
-    expect(reference(0.5499).tone).toBe('bad');
-    expect(reference(0.5499).advice).toContain('weak point');
+  it('is a warning below 55%, as the trainer gives it, unless that may be chance', () => {
+    expect(reference(0.51).tone).toBe('bad');
+    expect(reference(0.51).advice).toContain('weak point');
+    expect(reference(0.5499).tone).toBe('fair');
+    expect(reference(0.5499).headline).toContain('too few pairs');
     expect(reference(0.55).tone).toBe('fair');
     expect(reference(0.8).tone).toBe('good');
   });
 
   it('says how far it may be off', () => {
-    // 1.96 · √(0.5 · 0.5 / 1000) = 0.03099
-    expect(reference(0.5).certainty).toBe('±3.1 points (95% interval over 1000 pairs)');
+    // Wilson: half of 1.96 / (1 + 1.96²/1000) · √(0.25/1000 + 1.96²/4000²) = 0.0309
+    expect(reference(0.5).certainty).toBe('46.9% to 53.1% (95% interval over 1000 pairs)');
   });
 
   it('names lengths as a cause where the mean does better', () => {

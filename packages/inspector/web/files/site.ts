@@ -1,5 +1,5 @@
 /** A site's own description, checked before anything follows it. */
-import { SITE_VERSION, type SiteDescription } from '../../src/site-contract.js';
+import { SITE_VERSION, SWEPT_RUN_STATES, type SiteDescription } from '../../src/site-contract.js';
 import { isObject, readJson } from './json-file.js';
 import type { SiteFiles } from './site-files.js';
 import { SiteProblem } from './site-problem.js';
@@ -55,9 +55,10 @@ function checkRun(run: unknown): void {
 function checkSweep(sweep: unknown): void {
   if (!isObject(sweep) || !Array.isArray(sweep['runs']) || !Array.isArray(sweep['keys'])) throw odd('sweep');
   for (const key of sweep['keys'] as unknown[]) if (typeof key !== 'string') throw odd('sweep.keys');
+  const states: readonly unknown[] = SWEPT_RUN_STATES;
   for (const run of sweep['runs'] as unknown[]) {
     const sound = isObject(run) && typeof run['name'] === 'string' && typeof run['metrics'] === 'string';
-    if (!sound || !isObject(run['config'])) throw odd('sweep.runs');
+    if (!sound || !isObject(run['config']) || !states.includes(run['state'])) throw odd('sweep.runs');
   }
 }
 

@@ -15,8 +15,10 @@ export interface RunFigures {
   curves: ReadonlyMap<string, readonly Point[]>;
   /** Last values by the same names. */
   last: ReadonlyMap<string, number>;
-  /** Lines that were no figures. */
+  /** Lines that could not be read: no JSON, not of a step, or with a figure that is no number. */
   odd: number;
+  /** Whether the file ends inside a line: one that is being written, or that a run which was killed left behind. */
+  cut: boolean;
 }
 
 /** Reads a file of metrics, again and again if it grows. Memory: {@link MAX_POINTS} points a curve. */
@@ -56,7 +58,7 @@ export class MetricsTail {
 
   get figures(): RunFigures {
     const curves = new Map([...this.curves].map(([name, curve]) => [name, curve.points]));
-    return { steps: this.steps, curves, last: new Map(this.last), odd: this.odd };
+    return { steps: this.steps, curves, last: new Map(this.last), odd: this.odd, cut: this.rest !== '' };
   }
 
   private restart(): void {
@@ -71,6 +73,7 @@ export class MetricsTail {
     for (const line of lines) if (line !== '' && !this.takeLine(line)) this.odd++;
   }
 
+  /** @returns whether all of it could be read; the figures that could are taken. */
   private takeLine(line: string): boolean {
     let values: unknown;
     try {
@@ -82,8 +85,13 @@ export class MetricsTail {
     const { split, step } = values as { split?: unknown; step?: unknown };
     if (typeof split !== 'string' || typeof step !== 'number' || !Number.isFinite(step)) return false;
     if (split === 'train') this.steps = step;
+    let whole = true;
     for (const [name, value] of Object.entries(values)) {
-      if (name === 'step' || name === 'time' || typeof value !== 'number') continue;
+      if (name === 'split' || name === 'step' || name === 'time') continue;
+      if (typeof value !== 'number') {
+        whole = false;
+        continue;
+      }
       const full = `${split}/${name}`;
       let curve = this.curves.get(full);
       if (curve === undefined) {
@@ -93,6 +101,6 @@ export class MetricsTail {
       curve.add([step, value]);
       this.last.set(full, value);
     }
-    return true;
+    return whole;
   }
 }

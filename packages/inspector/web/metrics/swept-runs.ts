@@ -1,14 +1,21 @@
 /** Runs as the report of a sweep sees them, so that its figures and plots serve here. */
 import type { SweptRun } from '@selective-dpo/sweeps/plots';
-import type { SweptRunDescription } from '../../src/site-contract.js';
+import type { SweptRunDescription, SweptRunState } from '../../src/site-contract.js';
 import type { RunFigures } from './metrics-tail.js';
+
+/** A run as the report sees it, and how it stands. Unless it is finished its figures are those so far: no results. */
+export interface FollowedRun extends SweptRun {
+  state: SweptRunState;
+  /** Optimiser steps done. */
+  steps: number;
+}
 
 /** A run with its figures. */
 export function sweptRun(
   { name, state, config }: SweptRunDescription,
   keys: readonly string[],
   figures: RunFigures | undefined,
-): SweptRun {
+): FollowedRun {
   const own = (key: string): unknown => (Object.hasOwn(config, key) ? config[key] : undefined);
   const values = keys.flatMap((key) => {
     const value = own(key);
@@ -19,11 +26,26 @@ export function sweptRun(
   const seed = own('seed');
   return {
     ...{ name, key: name, seed: typeof seed === 'number' ? seed : 0 },
-    status: state === 'unfinished' ? 'missing' : state,
+    ...{ state, steps: figures?.steps ?? 0 },
+    status: state === 'finished' || state === 'failed' ? state : 'missing',
     values: Object.fromEntries(values),
-    metrics: state === 'finished' ? Object.fromEntries(figures?.last ?? []) : {},
+    metrics: Object.fromEntries(figures?.last ?? []),
     curves: Object.fromEntries(figures?.curves ?? []),
   };
+}
+
+/** The key that tells runs which are not finished from those that are. */
+export const STATE_KEY = 'state';
+
+/** All runs with curves, as if they were finished; those that are not have their state as one more value. */
+export function drawnRuns(runs: readonly FollowedRun[]): SweptRun[] {
+  return runs
+    .filter(({ curves }) => Object.keys(curves).length > 0)
+    .map((run) =>
+      run.status === 'finished'
+        ? run
+        : { ...run, status: 'finished' as const, values: { ...run.values, [STATE_KEY]: run.state } },
+    );
 }
 
 /** Lines of one plot: the curves of one figure under names. All are drawn, finished or not. */

@@ -1,4 +1,5 @@
 /** What the figures of a reference mean for a training on its cache. */
+import { LEAST_ORDERED, isWeakReference, wilsonInterval } from '@selective-dpo/data/figures';
 import type { Overview } from '../../src/site-contract.js';
 
 export interface Verdict {
@@ -10,16 +11,18 @@ export interface Verdict {
   advice: string;
 }
 
-/** Below this a reference hardly tells chosen from rejected; above the other it does so well. */
-export const [WEAK_BELOW, GOOD_FROM] = [0.55, 0.65];
+/** From this share on a reference tells chosen from rejected well. */
+const GOOD_FROM = 0.65;
 
 /** Words for the accuracy of a reference. */
 export function referenceVerdict({ reference, rows }: Pick<Overview, 'reference' | 'rows'>): Verdict {
   const { accuracy, accuracyPerToken, ties } = reference;
-  const certainty = `±${halfInterval(accuracy, rows).toFixed(1)} points (95% interval over ${rows} pairs)`;
-  if (accuracy < WEAK_BELOW) {
+  const ordered = Math.round(accuracy * rows);
+  const { low, high } = wilsonInterval(ordered, rows);
+  const certainty = `${percent(low)} to ${percent(high)} (95% interval over ${rows} pairs)`;
+  if (isWeakReference(ordered, rows)) {
     const better =
-      accuracyPerToken >= WEAK_BELOW
+      accuracyPerToken >= LEAST_ORDERED
         ? ' By the mean log-prob of a token it does better, so much of this comes from lengths: shorter answers have higher sums.'
         : '';
     return {
@@ -30,6 +33,15 @@ export function referenceVerdict({ reference, rows }: Pick<Overview, 'reference'
     };
   }
   const tied = ties > 0.01 ? ` ${(100 * ties).toFixed(1)}% of the margins are exactly 0.` : '';
+  if (accuracy < LEAST_ORDERED) {
+    return {
+      certainty,
+      tone: 'fair',
+      headline: 'of the pairs: too few pairs to tell whether this reference is any good.',
+      advice:
+        'The interval reaches the 55% below which token selection has little to go by. Score more pairs to know.',
+    };
+  }
   return accuracy < GOOD_FROM
     ? {
         certainty,
@@ -45,7 +57,6 @@ export function referenceVerdict({ reference, rows }: Pick<Overview, 'reference'
       };
 }
 
-/** Half of the normal 95% interval of a share over n pairs, in points of a hundred. */
-function halfInterval(share: number, n: number): number {
-  return 196 * Math.sqrt((share * (1 - share)) / Math.max(1, n));
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
 }

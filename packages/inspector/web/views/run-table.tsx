@@ -1,14 +1,9 @@
 /** The runs of a sweep. */
-import {
-  directionOf,
-  metricOf,
-  shownNumber,
-  shownValue,
-  valueOf,
-  type SweptRun,
-} from '@selective-dpo/sweeps/plots';
+import { directionOf, metricOf, shownNumber, shownValue, valueOf } from '@selective-dpo/sweeps/plots';
 import { useState } from 'preact/hooks';
+import type { FollowedRun } from '../metrics/swept-runs.js';
 import { shownLine } from '../text/token-text.js';
+import { stateText } from './run-state.js';
 
 /** Rows that are drawn. */
 const MAX_ROWS = 500;
@@ -16,7 +11,7 @@ const MAX_ROWS = 500;
 const [MAX_HEAD, MAX_VALUE] = [40, 60];
 
 interface RunTableProps {
-  runs: readonly SweptRun[];
+  runs: readonly FollowedRun[];
   keys: readonly string[];
   metrics: readonly string[];
   compared: readonly string[];
@@ -28,7 +23,7 @@ export function RunTable(props: RunTableProps) {
   const [sort, setSort] = useState(metrics[0] ?? '');
   const sign = directionOf(sort) === 'lower' ? 1 : -1;
   // Runs without a value stand last.
-  const valueFor = (run: SweptRun) => metricOf(run, sort) ?? sign * Infinity;
+  const valueFor = (run: FollowedRun) => metricOf(run, sort) ?? sign * Infinity;
   const sorted = [...runs].sort((a, b) => sign * (valueFor(a) - valueFor(b)) || (a.name < b.name ? -1 : 1));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
@@ -65,7 +60,7 @@ export function RunTable(props: RunTableProps) {
   );
 }
 
-function RunRow({ run, keys, metrics, compared, onToggle }: RunTableProps & { run: SweptRun }) {
+function RunRow({ run, keys, metrics, compared, onToggle }: RunTableProps & { run: FollowedRun }) {
   return (
     <tr>
       <td>
@@ -79,7 +74,7 @@ function RunRow({ run, keys, metrics, compared, onToggle }: RunTableProps & { ru
       <th scope="row">
         <bdi>{shownLine(run.name, MAX_VALUE)}</bdi>
       </th>
-      <td class={run.status}>{run.status === 'missing' ? 'unfinished' : run.status}</td>
+      <td class={`state-${run.state}`}>{stateText(run)}</td>
       {keys.map((key) => (
         <td key={key}>
           <bdi>{shownLine(shownValue(valueOf(run, key)), MAX_VALUE)}</bdi>

@@ -1,20 +1,19 @@
 /** A run: curves of every figure, live while it trains. */
 import { shownNumber, type Plot } from '@selective-dpo/sweeps/plots';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import type { RunDescription } from '../../src/site-contract.js';
-import { asProblem, type SiteProblem } from '../files/site-problem.js';
 import { readSite } from '../files/site.js';
+import { useLooks } from '../metrics/looks.js';
 import { MetricsTail, type RunFigures } from '../metrics/metrics-tail.js';
 import type { OpenedSite } from '../opened-site.js';
 import { Facts, shownCount } from '../parts/facts.js';
 import { Problem } from '../parts/problem.js';
 import { ShownPlot } from '../parts/shown-plot.js';
+import { Unread } from '../parts/unread.js';
 import { metricCurves } from '../plots/metric-curves.js';
 import { shownLine } from '../text/token-text.js';
 import { ConfigTable } from './config-table.js';
 
-/** Between two looks at a file that grows. */
-const POLL_MS = 2000;
 /** Looks without anything new between two looks at whether the run has finished. */
 const ASK_AFTER = 3;
 /** Figures that come first, in order. */
@@ -41,8 +40,8 @@ function RunFiguresView({ site, run }: { site: OpenedSite; run: RunDescription }
       <p class="state" role="status">
         <span class={finished ? 'tag' : 'tag live'}>{finished ? 'finished' : 'training'}</span>{' '}
         {shownCount(figures.steps)} steps
-        {figures.odd > 0 && `, ${figures.odd} lines of the metrics are damaged`}
       </p>
+      <Unread lines={figures.odd + Number(finished && figures.cut)} />
       <LastFigures figures={figures} />
       <Curves figures={figures} metrics={method} />
       {machine.length > 0 && (
@@ -64,31 +63,22 @@ function useFollowed(site: OpenedSite, run: RunDescription) {
   const tail = useMemo(() => new MetricsTail(site.files, run.metrics), [site, run]);
   const [figures, setFigures] = useState<RunFigures>(tail.figures);
   const [finished, setFinished] = useState(run.finished);
-  const [problem, setProblem] = useState<SiteProblem>();
-  useEffect(() => {
-    let [gone, quiet, done] = [false, 0, run.finished || !site.live];
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const look = async () => {
-      try {
-        const grown = await tail.follow();
-        quiet = grown ? 0 : quiet + 1;
-        if (!done && quiet > 0 && quiet % ASK_AFTER === 0)
-          done = (await readSite(site.files)).run?.finished ?? done;
-        if (gone) return;
+  const quiet = useRef(0);
+  const problem = useLooks(
+    async (isThere) => {
+      const grown = await tail.follow();
+      quiet.current = grown ? 0 : quiet.current + 1;
+      let done = run.finished;
+      if (!done && site.live && quiet.current > 0 && quiet.current % ASK_AFTER === 0)
+        done = (await readSite(site.files)).run?.finished ?? false;
+      if (isThere()) {
         if (grown) setFigures(tail.figures);
-        setFinished(done && site.live ? true : run.finished);
-        setProblem(undefined);
-      } catch (error) {
-        if (!gone) setProblem(asProblem(error));
+        setFinished(done);
       }
-      if (!gone && !done) timer = setTimeout(() => void look(), POLL_MS);
-    };
-    void look();
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-    };
-  }, [tail]);
+      return done || !site.live;
+    },
+    [tail],
+  );
   return { figures, finished, problem };
 }
 

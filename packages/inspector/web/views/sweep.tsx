@@ -11,66 +11,85 @@ import {
   ranked,
   shownMetrics,
   shownNumber,
-  shownSetting,
   summaryOf,
   type Plot,
   type SweptRun,
 } from '@selective-dpo/sweeps/plots';
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import type { SweepDescription } from '../../src/site-contract.js';
-import { MetricsTail } from '../metrics/metrics-tail.js';
-import { sweptRun } from '../metrics/swept-runs.js';
+import { readSite } from '../files/site.js';
+import { useLooks } from '../metrics/looks.js';
+import { SweepTail } from '../metrics/sweep-tail.js';
+import { drawnRuns, STATE_KEY, type FollowedRun } from '../metrics/swept-runs.js';
 import type { OpenedSite } from '../opened-site.js';
 import { Choice } from '../parts/choice.js';
-import { Facts } from '../parts/facts.js';
-import { Show, useLoaded } from '../parts/loaded.js';
+import { Facts, shownCount } from '../parts/facts.js';
+import { Problem } from '../parts/problem.js';
 import { ShownPlot } from '../parts/shown-plot.js';
+import { Unread } from '../parts/unread.js';
 import { RunComparison } from './run-comparison.js';
+import { countedStates } from './run-state.js';
 import { RunTable } from './run-table.js';
+import { tiedSettings } from './tied-settings.js';
 
-/** Files of metrics that are read at the same time, runs that are read, and points of a curve where runs are many. */
-const [AT_ONCE, MAX_RUNS, FEW_POINTS] = [6, 2000, 60];
-const MANY_RUNS = 50;
+/** Looks at metrics between two looks at how the runs stand. */
+const ASK_EVERY = 3;
 /** Lines with a colour of their own. */
 const MAX_LINES = 6;
 
 export function SweepView({ site }: { site: OpenedSite }) {
   const { sweep } = site.description;
-  const runs = useLoaded(() => readRuns(site, sweep!), [site, sweep]);
   if (sweep === undefined) return <p class="note">This site has no sweep.</p>;
-  return <Show of={runs}>{(read) => <SweepFigures sweep={sweep} runs={read} />}</Show>;
+  return <FollowedSweep site={site} first={sweep} />;
 }
 
-/** All runs with their figures; memory holds 400 points a curve, 60 where runs are many. */
-async function readRuns({ files }: OpenedSite, { runs, keys }: SweepDescription): Promise<SweptRun[]> {
-  const wanted = runs.slice(0, MAX_RUNS);
-  const read: SweptRun[] = [];
-  let next = 0;
-  const work = async () => {
-    while (next < wanted.length) {
-      const at = next++;
-      const run = wanted[at]!;
-      const tail = new MetricsTail(files, run.metrics, wanted.length > MANY_RUNS ? FEW_POINTS : undefined);
-      const begun = await tail.follow().catch((error: unknown) => {
-        if (run.state === 'finished') throw error;
-        return false;
-      });
-      read[at] = sweptRun(run, keys, begun ? tail.figures : undefined);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return read;
+interface ReadSweep {
+  sweep: SweepDescription;
+  runs: readonly FollowedRun[];
+  unread: number;
 }
 
-function SweepFigures({ sweep, runs }: { sweep: SweepDescription; runs: readonly SweptRun[] }) {
+function FollowedSweep({ site, first }: { site: OpenedSite; first: SweepDescription }) {
+  const { read, problem } = useFollowed(site, first);
+  return (
+    <>
+      {problem && <Problem problem={problem} />}
+      {read === undefined ? (
+        problem === undefined && <p class="waiting">Reading…</p>
+      ) : (
+        <SweepFigures {...read} />
+      )}
+    </>
+  );
+}
+
+/** Reads the metrics of all runs now and, until all are finished, again and again. */
+function useFollowed(site: OpenedSite, first: SweepDescription) {
+  const tail = useMemo(() => new SweepTail(site.files), [site]);
+  const sweep = useRef(first);
+  const looks = useRef(0);
+  const [read, setRead] = useState<ReadSweep>();
+  const problem = useLooks(
+    async (isThere) => {
+      if (looks.current++ % ASK_EVERY === ASK_EVERY - 1)
+        sweep.current = (await readSite(site.files)).sweep ?? sweep.current;
+      const now = sweep.current;
+      const news = await tail.follow(now);
+      if (news && isThere()) setRead({ sweep: now, runs: tail.runsOf(now), unread: tail.unreadLines(now) });
+      return !site.live || now.runs.every(({ state }) => state === 'finished');
+    },
+    [tail],
+  );
+  return { read, problem };
+}
+
+function SweepFigures({ sweep, runs, unread }: ReadSweep) {
   const keys = sweep.keys.filter((key) => key !== 'seed');
-  const metrics = useMemo(() => metricsOf(runs), [runs]);
+  const metrics = useMemo(() => metricsOf(drawnRuns(runs)), [runs]);
   const [chosen, setMetric] = useState<string>();
   const metric = chosen ?? metrics[0] ?? 'train/loss';
   const plots = useMemo(() => plotsOf(runs, keys, metric), [runs, metric]);
   const [compared, setCompared] = useState<readonly string[]>([]);
-  const finished = runs.filter(({ status }) => status === 'finished').length;
-  const failed = runs.filter(({ status }) => status === 'failed').length;
   const toggle = (name: string) =>
     setCompared(
       compared.includes(name) ? compared.filter((one) => one !== name) : [...compared, name].slice(-2),
@@ -81,12 +100,19 @@ function SweepFigures({ sweep, runs }: { sweep: SweepDescription; runs: readonly
         facts={[
           {
             name: 'Runs',
-            value: runs.length,
-            note: `${finished} finished${failed > 0 ? `, ${failed} failed` : ''}`,
+            value: shownCount(sweep.runs.length),
+            note: countedStates(sweep.runs),
           },
           ...bestFacts(runs, keys, metric),
         ]}
       />
+      {runs.length < sweep.runs.length && (
+        <p class="notice" role="note">
+          Figures are of the first {shownCount(runs.length)} of {shownCount(sweep.runs.length)} runs;
+          results.csv in the sweep’s folder has all.
+        </p>
+      )}
+      <Unread lines={unread} of=" of its runs" />
       <div class="bar">
         <Choice
           label="Figure"
@@ -129,31 +155,34 @@ function metricsOf(runs: readonly SweptRun[]): string[] {
   return [...new Set([...shownMetrics(report), ...[...all].sort()])].filter((name) => all.has(name));
 }
 
-/** The best mean over seeds; none where keys vary on which it depends what is measured. */
+/** The best mean over seeds of finished runs; none where keys vary on which it depends what is measured. */
 function bestFacts(runs: readonly SweptRun[], keys: readonly string[], metric: string) {
   if (incomparableKeys(metric, keys).length > 0) return [];
-  const best = bestOf(configurationsOf(runs, keys), metric);
+  const configurations = configurationsOf(runs, keys);
+  const best = bestOf(configurations, metric);
   const summary = best && summaryOf(best, metric);
   if (best === undefined || summary === undefined) return [];
   return [
     {
       name: `Best by ${metric}, mean over seeds`,
       value: shownNumber(summary.mean),
-      note: shownSetting(best, keys),
+      note: tiedSettings(configurations, best, metric, keys),
     },
   ];
 }
 
-function plotsOf(runs: readonly SweptRun[], keys: readonly string[], metric: string): [string, Plot][] {
+function plotsOf(runs: readonly FollowedRun[], keys: readonly string[], metric: string): [string, Plot][] {
   const keyed = keyRoles(runs, keys).plotted.flatMap((role): [string, Plot][] => {
     const figure = keyFigure(runs, role, metric);
     return figure === undefined ? [] : [[role.key, keyPlot(figure)]];
   });
-  const curves = curveFigure(ranked(configurationsOf(runs, keys), metric), metric);
+  const drawn = drawnRuns(runs);
+  const told = drawn.some(({ values }) => STATE_KEY in values) ? [...keys, STATE_KEY] : keys;
+  const curves = curveFigure(ranked(configurationsOf(drawn, told), metric), metric);
   if (curves === undefined) return keyed;
   const [lines, context] = [
     curves.curves.slice(0, MAX_LINES),
     curves.curves.slice(MAX_LINES, MAX_LINES + 30),
   ];
-  return [...keyed, ['curves', curvePlot(curves, { lines, context, keys })]];
+  return [...keyed, ['curves', curvePlot(curves, { lines, context, keys: told })]];
 }

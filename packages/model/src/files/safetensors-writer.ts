@@ -1,12 +1,11 @@
 /** Writes safetensors files tensor by tensor: one tensor at a time is in memory, equal tensors give equal bytes. */
 import type { FileHandle } from 'node:fs/promises';
-import { InputError, publishFile, quoteValue } from '@selective-dpo/foundation';
+import { InputError, publishFile, quoteValue, writeFully } from '@selective-dpo/foundation';
 import { narrowFloats } from './half-precision.js';
 import { elementCount } from './safetensors-header.js';
 
 /** Elements narrowed to 16 bits at once. */
 const PIECE_ELEMENTS = 1 << 20;
-const WRITE_BYTES = 16 << 20;
 
 /** dtypes that can be written: the format's names. */
 export type WritableDtype = 'F32' | 'F16' | 'BF16';
@@ -122,12 +121,5 @@ async function writeTensor(
       });
     }
     await writeFully(handle, new Uint8Array(bits.buffer));
-  }
-}
-
-async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, WRITE_BYTES));
-    done += bytesWritten;
   }
 }

@@ -49,10 +49,15 @@ export function folderName(name: string, key: string): string {
   return `${plain.slice(0, MAX_FOLDER_NAME)}-${key}`;
 }
 
+/** The key at the end of a folder's name. */
+export function keyOf(folder: string): string {
+  return folder.slice(-KEY_DIGITS);
+}
+
 /** The name in a run's folder, as far as it is there. */
 export function runNameOf(folder: string): string {
   const name = folder.slice(0, -KEY_DIGITS - 1);
-  return folderName(name, folder.slice(-KEY_DIGITS)) === folder ? name : folder;
+  return folderName(name, keyOf(folder)) === folder ? name : folder;
 }
 
 /**

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, refuseLinkedFolder } from '@selective-dpo/foundation';
 import { FINAL_FOLDER, isFinished, readRun } from '@selective-dpo/trainer';
-import { KEY_DIGITS, runDigest, type PlannedRun } from '../plan/planned-run.js';
+import { keyOf, runDigest, type PlannedRun } from '../plan/planned-run.js';
 
 /** The folder of runs inside a sweep's folder. */
 export const RUNS_FOLDER = 'runs';
@@ -25,7 +25,7 @@ export async function placeRuns(directory: string, runs: readonly PlannedRun[]):
   await refuseLinkedFolder(root);
   const byKey = new Map<string, string[]>();
   for (const name of (await readdir(root).catch(() => [])).sort()) {
-    const key = name.slice(-KEY_DIGITS);
+    const key = keyOf(name);
     byKey.set(key, [...(byKey.get(key) ?? []), name]);
   }
   const places: RunPlace[] = [];

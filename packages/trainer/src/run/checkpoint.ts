@@ -3,8 +3,8 @@
  * trainer's state beside it. Published as one folder; every file's digest stands in the state, and is checked
  * before anything is restored, so that a resumed run is bit-equal to an unbroken one or refused.
  */
-import { readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import {
   InputError,
   canonicalJson,
@@ -15,7 +15,9 @@ import {
   quoteValue,
   readRegularFile,
   refuseLinkedFolder,
+  removeDirectory,
   removeTemporaries,
+  requireFolder,
   resolveInside,
   sha256,
   sha256OfFile,
@@ -69,7 +71,7 @@ export interface TrainingState {
  * Publishes `checkpoints/step-N` and removes older ones beyond `keepLast`, and before that, for the room they take,
  * those that a killed run left half-written.
  * @param policyDirectory where tokenizer files come from.
- * @throws InputError `disk-full`, `not-a-folder` where `checkpoints` is a link, …
+ * @throws InputError `disk-full`, `not-a-folder` where `checkpoints` is a link, `file-not-found` where the run's folder is gone, …
  */
 export async function writeCheckpoint(
   checkpoints: string,
@@ -81,6 +83,7 @@ export async function writeCheckpoint(
   }: { runFingerprint: string; policyDirectory: string; keepLast: number },
 ): Promise<string> {
   const directory = join(checkpoints, `step-${state.step}`);
+  await requireFolder(dirname(checkpoints), 'the folder of the run');
   await refuseLinkedFolder(checkpoints);
   try {
     await makeFolder(checkpoints);
@@ -107,7 +110,7 @@ export async function writeCheckpoint(
   });
   const steps = await checkpointSteps(checkpoints);
   for (const old of steps.slice(0, Math.max(0, steps.length - keepLast))) {
-    await rm(join(checkpoints, `step-${old}`), { recursive: true, force: true });
+    await removeDirectory(join(checkpoints, `step-${old}`));
   }
   return directory;
 }

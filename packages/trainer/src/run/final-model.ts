@@ -1,7 +1,7 @@
 /** `final/`: the trained policy as a Hugging Face model directory that transformers and vLLM load. */
 import { lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { InputError, quoteValue, refuseLinkedFolder } from '@selective-dpo/foundation';
+import { dirname, join } from 'node:path';
+import { InputError, quoteValue, refuseLinkedFolder, requireFolder } from '@selective-dpo/foundation';
 import { describeReference, type CacheManifest, type CacheReader } from '@selective-dpo/data';
 import {
   WEIGHTS_FILE,
@@ -47,13 +47,14 @@ export async function isFinished(directory: string): Promise<boolean> {
   });
 }
 
-/** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, `not-a-folder`, … */
+/** Publishes the folder in one step and returns its path. @throws InputError `disk-full`, `not-a-folder`, `file-not-found`, … */
 export async function exportFinal(
   directory: string,
   state: TrainingState,
   { config, cache, policy, engine, lastMetrics }: FinalModelContext,
 ): Promise<string> {
   const { inputs } = cache.manifest;
+  await requireFolder(dirname(directory), 'the folder of the run');
   await refuseLinkedFolder(directory);
   await writeModelDirectory(directory, {
     config: state.model.config.raw as JsonObject,

@@ -36,7 +36,7 @@ export class MetricsLog {
         await publishFile(path, async (target) => {
           for await (const { text, value } of metricsLines(path)) {
             if (value.step > lastStep) continue;
-            await target.write(`${text}\n`);
+            await target.appendFile(`${text}\n`);
             remember(value, last);
           }
         });
@@ -49,7 +49,8 @@ export class MetricsLog {
 
   async append(line: MetricsLine): Promise<void> {
     try {
-      await this.handle.write(`${JSON.stringify(line)}\n`);
+      // Not `write`, of which a disk that is nearly full may take a part.
+      await this.handle.appendFile(`${JSON.stringify(line)}\n`);
       await this.handle.datasync();
     } catch (error) {
       throw explainSystemError(error, this.path);

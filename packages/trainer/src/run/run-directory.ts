@@ -102,7 +102,7 @@ async function claimRun(directory: string, identity: RunIdentity, resume: boolea
     await removeTemporaries(directory);
   } else {
     // First, so that a kill behind it leaves a run to go on with and not a folder that is refused.
-    await publishBytes(join(directory, RUN_FILE), `${JSON.stringify(identity, null, 2)}\n`);
+    await publishBytes(join(directory, RUN_FILE), sealedText(identity));
   }
   if (!names.includes(RUN_CONFIG_FILE)) {
     await publishBytes(join(directory, RUN_CONFIG_FILE), stringify(identity.config));
@@ -168,7 +168,8 @@ async function readRunFile(file: string): Promise<Record<string, unknown>> {
   try {
     const text = (await readRegularFile(file, MAX_RUN_FILE_BYTES)).toString('utf8');
     const value = parseShallowJson(text, MAX_RUN_FILE_DEPTH);
-    if (value !== null && typeof value === 'object') return value as Record<string, unknown>;
+    const content = value !== null && typeof value === 'object' ? unsealed(value, text) : undefined;
+    if (content !== undefined) return content;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
@@ -176,6 +177,17 @@ async function readRunFile(file: string): Promise<Record<string, unknown>> {
     file,
     hint: 'start anew with another --out',
   });
+}
+
+/** A run's description with its own digest: a bit that flips in it makes no other run. */
+function sealedText(identity: object): string {
+  return `${JSON.stringify({ ...identity, digest: sha256(canonicalJson(identity)) }, null, 2)}\n`;
+}
+
+/** What was sealed; undefined where it is not what was written. Runs of earlier versions have no digest. */
+function unsealed(value: object, text: string): Record<string, unknown> | undefined {
+  const { digest, ...content } = value as Record<string, unknown>;
+  return digest === undefined || sealedText(content) === text ? content : undefined;
 }
 
 function refuseOtherRun(found: Record<string, unknown>, wanted: RunIdentity, directory: string): void {

@@ -7,7 +7,7 @@
  *   the bits of each pair, see mask-bits.ts
  */
 import type { FileHandle } from 'node:fs/promises';
-import { InputError, openRegularFile } from '@selective-dpo/foundation';
+import { InputError, openRegularFile, writeFully } from '@selective-dpo/foundation';
 import type { PairMask } from '../loss/preference-loss.js';
 import { maskBytes, packMask, unpackMask } from './mask-bits.js';
 
@@ -40,7 +40,7 @@ export async function writeMasks(
   let [written, waiting]: [number, Uint8Array[]] = [0, []];
   let held = 0;
   const flush = async () => {
-    await handle.write(Buffer.concat(waiting), 0, held, body + written);
+    await writeFully(handle, Buffer.concat(waiting), body + written);
     [written, waiting, held] = [written + held, [], 0];
   };
   for await (const { row, mask } of masks) {
@@ -56,7 +56,7 @@ export async function writeMasks(
   head.writeUInt32LE(VERSION, MAGIC.length);
   head.writeUInt32LE(rows, MAGIC.length + 4);
   starts.forEach((start, row) => head.writeUInt32LE(start, HEAD_BYTES + 4 * row));
-  await handle.write(head, 0, body, 0);
+  await writeFully(handle, head, 0);
 }
 
 /** Reads the masks of a file whose digest was checked. */

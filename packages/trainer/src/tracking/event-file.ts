@@ -4,7 +4,7 @@
  */
 import { open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainSystemError, publishFile } from '@selective-dpo/foundation';
+import { explainSystemError, publishFile, writeFully } from '@selective-dpo/foundation';
 import { metricsLines, type MetricsLine } from '../run/metrics-log.js';
 import { scalarEvent, settingsEvent, versionEvent } from './event.js';
 import { tfRecord } from './tf-record.js';
@@ -33,16 +33,16 @@ export class EventFile {
     const now = Date.now() / 1000;
     const path = join(directory, `events.out.tfevents.${Math.floor(now)}.selective-dpo`);
     await publishFile(path, async (handle) => {
-      await handle.write(tfRecord(versionEvent(now)));
-      await handle.write(tfRecord(settingsEvent(now, settings)));
-      for await (const { value } of metricsLines(metricsFile)) await handle.write(recordOf(value));
+      await writeFully(handle, tfRecord(versionEvent(now)));
+      await writeFully(handle, tfRecord(settingsEvent(now, settings)));
+      for await (const { value } of metricsLines(metricsFile)) await writeFully(handle, recordOf(value));
     });
     return new EventFile(await open(path, 'a'), path);
   }
 
   async append(line: MetricsLine): Promise<void> {
     try {
-      await this.handle.write(recordOf(line));
+      await writeFully(this.handle, recordOf(line));
     } catch (error) {
       throw explainSystemError(error, this.path);
     }

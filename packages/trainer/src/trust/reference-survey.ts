@@ -1,12 +1,8 @@
 /** One pass over the cache before the first step: does the reference order its pairs, and which of them are trained on? */
 import { InputError, Interrupted, type NoticeEvent } from '@selective-dpo/foundation';
-import type { CacheReader } from '@selective-dpo/data';
+import { isWeakReference, wilsonInterval, type CacheReader } from '@selective-dpo/data';
 import type { TrainingConfig } from '../config/training-config.js';
 import { pairTrust, referenceMargin } from './pair-trust.js';
-import { wilsonInterval } from './wilson-interval.js';
-
-/** A reference that orders fewer pairs than this is no good judge of which tokens matter. */
-const LEAST_ORDERED = 0.55;
 
 export interface ReferenceSurvey {
   /** Of the whole cache. */
@@ -64,13 +60,10 @@ export async function surveyReference(
 
 const RESUME = 'run the same command with --resume';
 
-/**
- * A warning where the reference orders too few of the pairs, and that is not chance: the upper end of Wilson's 95% interval lies below
- * {@link LEAST_ORDERED}.
- */
+/** A warning for a reference that {@link isWeakReference}. */
 export function referenceWarning({ pairs, ordered }: ReferenceSurvey): NoticeEvent | undefined {
+  if (!isWeakReference(ordered, pairs)) return undefined;
   const { low, high } = wilsonInterval(ordered, pairs);
-  if (high >= LEAST_ORDERED) return undefined;
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
   return {
     type: 'notice',

@@ -1,4 +1,4 @@
-/** Bins of equal width, for SQL. */
+/** Bins of equal width. For the browser, too. */
 
 export interface Bins {
   begin: number;
@@ -11,7 +11,7 @@ const MAX_BINS = 40;
 /** Bins go from this quantile to the opposite one, so that a few outliers do not make all others one bin. */
 export const OUTER_SHARE = 0.005;
 
-/** Of one log-prob a token, known before the values are. */
+/** Of log-probs, whatever they are: from −20 to 0 nats in steps of a quarter. */
 export const LOGP_BINS: Bins = { begin: -20, width: 0.25, count: 80 };
 
 /** Bins that hold all from `low` to `high`, whole numbers wide for whole numbers. */
@@ -30,13 +30,11 @@ export function edgesOf({ begin, width, count }: Bins): number[] {
   return Array.from({ length: count + 1 }, (_, i) => begin + i * width);
 }
 
-/** SQL for the bin of a DOUBLE: what lies beyond is in the first or last one. */
-export function binOf(value: string, bins: Bins): string {
-  const [begin, width, last] = [`${bins.begin}::DOUBLE`, `${bins.width}::DOUBLE`, bins.count - 1];
-  const near = `floor((${value} - ${begin}) / ${width})`;
+/** The bin of a value: the last one whose lower edge is at most the value; what lies beyond goes into the first and the last one. */
+export function binOf(value: number, { begin, width, count }: Bins): number {
+  let bin = Math.floor((value - begin) / width);
   // The quotient may be rounded over an edge: the edges themselves decide.
-  const exact =
-    `CASE WHEN ${value} < ${begin} + ${near} * ${width} THEN ${near} - 1 ` +
-    `WHEN ${value} >= ${begin} + (${near} + 1) * ${width} THEN ${near} + 1 ELSE ${near} END`;
-  return `least(greatest(${exact}, 0), ${last})::INTEGER`;
+  if (value < begin + bin * width) bin--;
+  else if (value >= begin + (bin + 1) * width) bin++;
+  return Math.max(0, Math.min(count - 1, bin));
 }
