@@ -1,6 +1,6 @@
 /**
  * Thrift's compact protocol as a tree that can be changed and written again, right or wrong: the metadata of Parquet files.
- * Source: the description "Thrift compact protocol" of Apache Thrift. Reads only bytes that are right.
+ * Source: the description "Thrift compact protocol" of Apache Thrift. Throws for bytes that are not right.
  */
 
 /** Types by the number that stands for them. */
@@ -107,6 +107,7 @@ class Reader {
     if (type === BINARY) return { type, bytes: this.take(Number(this.varint())) };
     if (type === STRUCT) return this.struct();
     if (type === LIST) return this.list();
+    if (type > DOUBLE) throw new TypeError(`a value of type ${type}`);
     return { type, raw: this.take({ [BYTE]: 1, [DOUBLE]: 8 }[type] ?? 0) };
   }
 
@@ -114,6 +115,7 @@ class Reader {
     const head = this.bytes.readUInt8(this.at++);
     const count = head >> 4 === 15 ? Number(this.varint()) : head >> 4;
     const itemType = head & 15;
+    if (count > this.bytes.length) throw new RangeError(`${count} items`);
     const one = (): ThriftValue =>
       itemType <= FALSE ? { type: itemType, raw: this.take(1) } : this.value(itemType);
     return { type: LIST, itemType, items: Array.from({ length: count }, one) };
