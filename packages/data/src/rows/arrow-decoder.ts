@@ -14,7 +14,8 @@ import {
 import type { Data, RecordBatch } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
 import { checkArrowMessages } from './arrow-messages.js';
-import { maxRows, ROWS_PER_ANSWER, type ColumnarAnswer } from './columnar-protocol.js';
+import { maxRows, type ColumnarAnswer } from './columnar-protocol.js';
+import { rowAnswers } from './row-answers.js';
 import { maxUnpackedBytes, UnpackingBudget, zstdBound } from './unpacking.js';
 
 const MAX_DEPTH = 64;
@@ -25,6 +26,7 @@ export async function* decodeArrow(
   file: string,
   kind: 'arrow-file' | 'arrow-stream',
   wanted: readonly string[],
+  longest = Infinity,
 ): AsyncGenerator<ColumnarAnswer> {
   const handle = await open(file, 'r');
   try {
@@ -48,7 +50,7 @@ export async function* decodeArrow(
     for await (const batch of reader) {
       rows += batch.numRows;
       if (rows > maxRows(size)) throw new Error(`${rows} rows in a file of ${size} bytes`);
-      yield* decodeBatch(batch, columns);
+      yield* decodeBatch(batch, columns, longest);
       budget.renew();
     }
     yield { type: 'end' };
@@ -67,7 +69,7 @@ async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
   }
 }
 
-function* decodeBatch(batch: RecordBatch, columns: string[]): Generator<ColumnarAnswer> {
+function* decodeBatch(batch: RecordBatch, columns: string[], longest: number): Generator<ColumnarAnswer> {
   const vectors = columns.map((name) => batch.getChild(name));
   for (const vector of vectors) {
     for (const data of vector?.data ?? []) {
@@ -76,12 +78,12 @@ function* decodeBatch(batch: RecordBatch, columns: string[]): Generator<Columnar
       checkOffsets(data, 0);
     }
   }
-  for (let start = 0; start < batch.numRows; start += ROWS_PER_ANSWER) {
-    const end = Math.min(start + ROWS_PER_ANSWER, batch.numRows);
-    const rows = Array.from({ length: end - start }, (_, i) =>
-      vectors.map((vector): unknown => plainValue(vector?.get(start + i) as unknown, 0)),
-    );
-    yield { type: 'rows', columns, rows };
+  yield* rowAnswers(columns, plainRows(vectors, batch.numRows), longest);
+}
+
+function* plainRows(vectors: readonly (Vector | null)[], count: number): Generator<unknown[]> {
+  for (let row = 0; row < count; row++) {
+    yield vectors.map((vector): unknown => plainValue(vector?.get(row) as unknown, 0));
   }
 }
 
@@ -101,6 +103,7 @@ function checkOffsets(data: Data, depth: number): void {
     throw new Error(`no offsets for ${data.length} values`);
   }
   for (const child of data.children) checkOffsets(child as Data, depth + 1);
+  for (const part of data.dictionary?.data ?? []) checkOffsets(part as Data, depth + 1);
 }
 
 /** Arrow's views as plain arrays and objects, which can be sent to another thread. */

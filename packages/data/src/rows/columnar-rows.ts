@@ -20,6 +20,7 @@ export interface ColumnarRow {
 /**
  * The rows of a file, batch by batch.
  * @param columns names of the columns to decode; a file with none of them gives one empty row, for its fields.
+ * @param longest of a field that can be used, in characters; a longer one comes as a text that is longer than that.
  * @throws InputError `parquet-unreadable` or `arrow-unreadable`
  */
 export async function* columnarRows(
@@ -27,8 +28,9 @@ export async function* columnarRows(
   kind: ColumnarKind,
   columns: readonly string[],
   deadlineMs: number = DECODE_DEADLINE_MS,
+  longest = Infinity,
 ): AsyncGenerator<ColumnarRow> {
-  const task: ColumnarTask = { file, kind, columns };
+  const task: ColumnarTask = { file, kind, columns, longest };
   const decoder = new DecoderThread(task);
   try {
     let fields: string[] = [];

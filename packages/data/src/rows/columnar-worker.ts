@@ -4,8 +4,9 @@ import type { ColumnarAnswer, ColumnarTask } from './columnar-protocol.js';
 import { decodeArrow } from './arrow-decoder.js';
 import { decodeParquet } from './parquet-decoder.js';
 
-const { file, kind, columns } = workerData as ColumnarTask;
-const answers = kind === 'parquet' ? decodeParquet(file, columns) : decodeArrow(file, kind, columns);
+const { file, kind, columns, longest } = workerData as ColumnarTask;
+const answers =
+  kind === 'parquet' ? decodeParquet(file, columns, longest) : decodeArrow(file, kind, columns, longest);
 
 async function nextAnswer(): Promise<ColumnarAnswer> {
   try {

@@ -11,8 +11,9 @@ import {
   type FileMetaData,
   type SchemaTree,
 } from 'hyparquet';
-import { maxRows, ROWS_PER_ANSWER, type ColumnarAnswer } from './columnar-protocol.js';
+import { maxRows, type ColumnarAnswer } from './columnar-protocol.js';
 import { ParquetGuard } from './parquet-guard.js';
+import { rowAnswers } from './row-answers.js';
 
 /** Largest row group, in unpacked bytes of the columns read. Writers default to 128 MiB to 1 GiB. */
 export const MAX_ROW_GROUP_BYTES = 4 * 1024 ** 3;
@@ -24,6 +25,7 @@ const TAIL_BYTES = 8;
 export async function* decodeParquet(
   file: string,
   wanted: readonly string[],
+  longest = Infinity,
 ): AsyncGenerator<ColumnarAnswer> {
   const handle = await open(file, 'r');
   try {
@@ -41,9 +43,7 @@ export async function* decodeParquet(
       const count = Number(group.num_rows);
       const rows = await decodeRowGroup(source, guard, columns, rowStart, count, rowGroup);
       rowStart += count;
-      for (let i = 0; i < rows.length; i += ROWS_PER_ANSWER) {
-        yield { type: 'rows', columns, rows: rows.slice(i, i + ROWS_PER_ANSWER) };
-      }
+      yield* rowAnswers(columns, rows, longest);
     }
     yield { type: 'end' };
   } finally {

@@ -1,7 +1,7 @@
 /** A preference file as a source of rows, whatever its kind and layout. */
 import { InputError, parseShallowJson, sha256OfFile } from '@selective-dpo/foundation';
-import type { DroppedRow, PreferenceRow } from './preference-row.js';
-import { columnarRows } from './columnar-rows.js';
+import { MAX_TEXT_LENGTH, type DroppedRow, type PreferenceRow } from './preference-row.js';
+import { columnarRows, DECODE_DEADLINE_MS } from './columnar-rows.js';
 import { recogniseFile, type RecognisedFile } from './file-kind.js';
 import { fileStateOf, refuseOtherState } from './file-state.js';
 import { jsonArrayElements, MAX_NESTING } from './json-array.js';
@@ -119,7 +119,7 @@ async function layoutOfFirstRow(file: string, recognised: RecognisedFile): Promi
 
 async function* rawRows(file: string, { kind, gzip }: RecognisedFile): AsyncGenerator<RawRow> {
   if (kind !== 'jsonl' && kind !== 'json') {
-    yield* columnarRows(file, kind, LAYOUT_FIELDS);
+    yield* columnarRows(file, kind, LAYOUT_FIELDS, DECODE_DEADLINE_MS, MAX_TEXT_LENGTH);
     return;
   }
   const texts = kind === 'jsonl' ? jsonLines(file, gzip) : jsonArrayElements(file, gzip);

@@ -1,38 +1,11 @@
 /** The process in which inputs are parsed, one after the other: node case-process.js MODULE TARGET SEED FIRST END FOLDER. */
-import { SeededRandom, mixSeeds } from '@selective-dpo/foundation';
-import { mutated } from '../mutation/mutation.js';
-import { inputErrorCode, type FuzzTarget, type PreparedTarget } from './target.js';
-import type { Outcome } from './outcome.js';
-
-/** The input of one case: the same for the same target, seed and number. */
-export function inputOfCase(
-  target: FuzzTarget,
-  seeds: readonly Buffer[],
-  seed: number,
-  index: number,
-): Buffer {
-  const name = [...target.name].map((character) => character.charCodeAt(0));
-  return mutated(seeds, target.mutations, new SeededRandom(mixSeeds(seed, ...name, index)));
-}
+import { inputOfCase } from './input-of-case.js';
+import { runCase } from './run-case.js';
+import type { FuzzTarget } from './target.js';
 
 /** Peak memory of this process, in MiB. */
 function peakMiB(): number {
   return process.resourceUsage().maxRSS / 1024;
-}
-
-/** Parses one input and tells what became of it. */
-export async function runCase(
-  prepared: PreparedTarget,
-  input: Buffer,
-): Promise<Pick<Outcome, 'kind' | 'detail'>> {
-  try {
-    const wrong = await prepared.check(input);
-    return wrong === undefined ? { kind: 'right', detail: '' } : { kind: 'wrong', detail: wrong };
-  } catch (error) {
-    const code = (prepared.codeOf ?? inputErrorCode)(error);
-    if (code !== undefined) return { kind: 'refused', detail: code };
-    return { kind: 'untyped', detail: String((error as Error | undefined)?.stack ?? error).slice(0, 1000) };
-  }
 }
 
 function tell(message: object): Promise<void> {
@@ -74,4 +47,4 @@ async function main(): Promise<void> {
   process.disconnect();
 }
 
-if (process.send !== undefined) await main();
+await main();
