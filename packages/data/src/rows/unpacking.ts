@@ -72,7 +72,7 @@ function zstdFrameHead(view: DataView, at: number): { held: number; end: number;
   const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
   const sizeBytes = [single ? 1 : 0, 2, 4, 8][sizeCode]!;
   const sizeAt = at + 1 + (single ? 0 : 1) + dictionaryBytes;
-  let held = 0;
+  let held: number;
   if (!single) {
     const window = view.getUint8(at + 1);
     held = 2 ** (10 + (window >> 3)) * (1 + (window & 7) / 8);

@@ -59,26 +59,18 @@ export function putTogether(
   let at = MAGIC.length;
   for (const { metadata, pages } of chunks) {
     const begin = at;
-    for (const { header, payload } of pages) {
-      const isDictionary = header.fields.some(([id]) => id === DICTIONARY_PAGE_HEADER);
-      const head = writeStruct(header);
-      if (
-        !isDictionary &&
-        !pages
-          .slice(
-            0,
-            pages.findIndex((page) => page.header === header),
-          )
-          .some(isData)
-      ) {
-        setInteger(metadata, DATA_PAGE_OFFSET, BigInt(at));
-      }
-      if (isDictionary && metadata.fields.some(([id]) => id === DICTIONARY_PAGE_OFFSET)) {
-        setInteger(metadata, DICTIONARY_PAGE_OFFSET, BigInt(at));
-      }
-      pieces.push(head, payload);
-      at += head.length + payload.length;
+    const places = { dictionary: -1, data: -1 };
+    for (const page of pages) {
+      const kind = isData(page) ? 'data' : 'dictionary';
+      if (places[kind] < 0) places[kind] = at;
+      const head = writeStruct(page.header);
+      pieces.push(head, page.payload);
+      at += head.length + page.payload.length;
     }
+    if (places.data >= 0) setInteger(metadata, DATA_PAGE_OFFSET, BigInt(places.data));
+    const named = metadata.fields.some(([id]) => id === DICTIONARY_PAGE_OFFSET);
+    if (places.dictionary >= 0 && named)
+      setInteger(metadata, DICTIONARY_PAGE_OFFSET, BigInt(places.dictionary));
     setInteger(metadata, TOTAL_COMPRESSED, BigInt(at - begin));
   }
   change(footer);

@@ -32,6 +32,8 @@ async function main(): Promise<void> {
     if (outcome.kind !== 'right') await tell({ badSeed: `seed ${i}: ${outcome.kind} ${outcome.detail}` });
   }
   const atRest = peakMiB();
+  // What never answers hangs, though nothing is under way.
+  process.on('message', () => undefined);
   await tell({ ready: true });
   for (let index = Number(first); index < Number(end); index++) {
     const input = inputOfCase(target, prepared.seeds, Number(seed), index);

@@ -3,11 +3,10 @@
  * ended its process is run once more by itself: only what happens twice is reported.
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { InputError } from '@selective-dpo/foundation';
+import { InputError, makeFolder } from '@selective-dpo/foundation';
 import { isFailure, type Outcome } from './outcome.js';
 import { MAX_CASE_MS, type FuzzTarget } from './target.js';
 
@@ -104,16 +103,12 @@ async function runPart(
   limitMs: number,
 ): Promise<Part> {
   await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  const child = fork(
-    processPath(),
-    [module, target.name, String(seed), String(first), String(end), join(folder)],
-    {
-      execArgv: [`--max-old-space-size=${target.memoryMiB + HEAP_MARGIN_MIB}`],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      serialization: 'advanced',
-    },
-  );
+  await makeFolder(folder);
+  const child = fork(processPath(), [module, target.name, String(seed), String(first), String(end), folder], {
+    execArgv: [`--max-old-space-size=${target.memoryMiB + HEAP_MARGIN_MIB}`],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  });
   try {
     return await partOf(child, target, first, end, limitMs, signal);
   } finally {
@@ -132,7 +127,7 @@ function partOf(
 ): Promise<Part> {
   const part: Part = { outcomes: [], badSeeds: [] };
   let said = '';
-  child.stderr?.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-2000)));
+  child.stderr?.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-8000)));
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout;
     const suspect = (
@@ -171,6 +166,8 @@ function partOf(
 }
 
 function lastLines(text: string): string {
+  const fatal = /^.*(?:FATAL|Fatal) .*$/m.exec(text)?.[0];
+  if (fatal !== undefined) return fatal.trim();
   return text.trim().split('\n').slice(-6).join(' | ').slice(0, 800);
 }
 

@@ -30,6 +30,9 @@ export interface FuzzTarget {
 
 /** Longest that reading one input may take, in milliseconds. */
 export const MAX_CASE_MS = 2000;
+/** What a terminal obeys, and what turns text around. */
+// eslint-disable-next-line no-control-regex
+const UNSHOWN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/;
 /** Longest line that a person is shown of one problem. */
 const MAX_LINE = 5000;
 
@@ -40,13 +43,7 @@ export function inputErrorCode(error: unknown): string | undefined {
   for (const problem of problems) {
     const line = describeProblem(problem);
     const shown = /^[a-z][a-z0-9-]*$/.test(problem.code) && problem.message !== '';
-    // eslint-disable-next-line no-control-regex
-    if (
-      !shown ||
-      line.length > MAX_LINE ||
-      /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/.test(line)
-    )
-      return undefined;
+    if (!shown || line.length > MAX_LINE || UNSHOWN.test(line)) return undefined;
   }
   return [...new Set(problems.map(({ code }) => code))].slice(0, 3).join('+');
 }
