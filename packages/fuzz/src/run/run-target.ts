@@ -109,10 +109,15 @@ async function runPart(
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
   });
+  const stop = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', stop, { once: true });
   try {
-    return await partOf(child, target, first, end, limitMs, signal);
+    const part = await partOf(child, target, first, end, limitMs);
+    signal?.throwIfAborted();
+    return part;
   } finally {
-    child.kill('SIGKILL');
+    signal?.removeEventListener('abort', stop);
+    stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -123,12 +128,11 @@ function partOf(
   first: number,
   end: number,
   limitMs: number,
-  signal: AbortSignal | undefined,
 ): Promise<Part> {
   const part: Part = { outcomes: [], badSeeds: [] };
   let said = '';
   child.stderr?.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-8000)));
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     let timer: NodeJS.Timeout;
     const suspect = (
       kind: 'hang' | 'memory' | 'crash',
@@ -145,7 +149,6 @@ function partOf(
       timer = setTimeout(suspect, ms, 'hang', `no result after ${ms} ms`);
     };
     watch(START_MS);
-    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     child.on('message', (message: Outcome & { ready?: true; badSeed?: string }) => {
       if (message.badSeed !== undefined) part.badSeeds.push(message.badSeed);
       else if (message.ready === true) watch(limitMs);
