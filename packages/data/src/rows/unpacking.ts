@@ -5,7 +5,7 @@
 
 /** Unpacked bytes that are held at one time, of a file of `bytes`: texts pack to a tenth of their size, hardly to less than a 64th. */
 export function maxUnpackedBytes(bytes: number): number {
-  return 64 * 1024 ** 2 + 64 * bytes;
+  return 256 * 1024 ** 2 + 64 * bytes;
 }
 
 /** What is left to unpack to. */
@@ -50,22 +50,27 @@ export function zstdBound(packed: Uint8Array): number {
     }
     if (magic !== ZSTD_MAGIC) throw new Error('no Zstandard frame where one begins');
     const head = zstdFrameHead(view, at + 4);
-    total += head.held;
     at = head.end;
+    let blocks = 0;
     for (let last = false; !last;) {
       const block = view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
       const [kind, size] = [(block >> 1) & 3, block >> 3];
       last = (block & 1) === 1;
-      total += kind === 2 ? ZSTD_BLOCK_BYTES : size;
+      blocks += kind === 2 ? ZSTD_BLOCK_BYTES : size;
       at += 3 + (kind === 1 ? 1 : size);
     }
+    // A frame of one segment is unpacked into the room that it states, any other by window and blocks.
+    total += head.held + (head.single ? 0 : blocks);
     if (head.checksum) at += 4;
   }
   return total;
 }
 
 /** Of a frame: what its window or stated content takes, and the byte behind its header. */
-function zstdFrameHead(view: DataView, at: number): { held: number; end: number; checksum: boolean } {
+function zstdFrameHead(
+  view: DataView,
+  at: number,
+): { held: number; end: number; single: boolean; checksum: boolean } {
   const descriptor = view.getUint8(at);
   const single = (descriptor & 32) !== 0;
   const sizeCode = descriptor >> 6;
@@ -80,5 +85,5 @@ function zstdFrameHead(view: DataView, at: number): { held: number; end: number;
   else if (sizeBytes === 2) held = view.getUint16(sizeAt, true) + 256;
   else if (sizeBytes === 4) held = view.getUint32(sizeAt, true);
   else held = Number(view.getBigUint64(sizeAt, true));
-  return { held, end: sizeAt + sizeBytes, checksum: (descriptor & 4) !== 0 };
+  return { held, single, end: sizeAt + sizeBytes, checksum: (descriptor & 4) !== 0 };
 }

@@ -140,7 +140,7 @@ async function prepareParquet(folder: string): Promise<PreparedTarget> {
 }
 
 export const cacheParquetTarget: FuzzTarget = {
-  ...{ name: 'cache-parquet', what: 'Parquet shards of a cache, digests that fit', memoryMiB: 768 },
+  ...{ name: 'cache-parquet', what: 'Parquet shards of a cache, digests that fit', memoryMiB: 1024 },
   mutations: [...PARQUET_MUTATIONS, changeBytes],
   prepare: prepareParquet,
 };

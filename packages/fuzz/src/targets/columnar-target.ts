@@ -19,6 +19,7 @@ import { PARQUET_MUTATIONS } from '../mutation/parquet-mutations.js';
 import type { Mutation } from '../mutation/mutation.js';
 import type { FuzzTarget, PreparedTarget } from '../run/target.js';
 import { pollution } from './json-oracle.js';
+import { packedStream, repeated } from './arrow-seeds.js';
 import { TEXT_ROWS, dictionaryFile, flatFile, nestedFile, statedRows } from './parquet-seeds.js';
 
 /** Types that a cell may have: what a thread can send to another. */
@@ -91,7 +92,7 @@ async function prepareParquet(folder: string): Promise<PreparedTarget> {
 }
 
 export const parquetTarget: FuzzTarget = {
-  ...{ name: 'parquet', what: 'preference files in Parquet', memoryMiB: 768, prepare: prepareParquet },
+  ...{ name: 'parquet', what: 'preference files in Parquet', memoryMiB: 1024, prepare: prepareParquet },
   mutations: [...PARQUET_MUTATIONS, ...PARQUET_MUTATIONS, changeBytes],
 };
 
@@ -112,10 +113,7 @@ function arrowTable(): Table {
   return new Table([0, 1].flatMap(() => once.batches));
 }
 
-/**
- * A stream of one batch of one text column whose buffers are Zstandard frames, as Arrow C++ writes them: the length before
- * each, then the frame. Made from an uncompressed stream would take a writer; bombs go where a buffer is.
- */
+/** A frame that unpacks to very much, where something else was. */
 const plantZstd: Mutation = (input, random) => {
   const bomb = zstdBomb([1 << 20, 1 << 26, 1 << 28][random.below(3)]!);
   const at = 8 * random.below(input.length >> 3);
@@ -140,6 +138,7 @@ async function prepareArrow(folder: string): Promise<PreparedTarget> {
       Buffer.from(tableToIPC(table, 'stream')),
       Buffer.from(tableToIPC(dictionaries, 'file')),
       Buffer.from(await RecordBatchStreamWriter.writeAll(dictionaries.batches).toUint8Array()),
+      Buffer.from(await packedStream(repeated)),
     ],
     async check(input) {
       await writeFile(path, input);
@@ -151,6 +150,6 @@ async function prepareArrow(folder: string): Promise<PreparedTarget> {
 }
 
 export const arrowTarget: FuzzTarget = {
-  ...{ name: 'arrow', what: 'preference files in Arrow', memoryMiB: 768, prepare: prepareArrow },
+  ...{ name: 'arrow', what: 'preference files in Arrow', memoryMiB: 1024, prepare: prepareArrow },
   mutations: [...Array(4).fill(overwriteAlignedInteger), plantZstd, changeBytes],
 };
