@@ -24,6 +24,7 @@ const READERS = [
   'train-config',
   'request',
   'safetensors',
+  'weights-index',
 ];
 
 /** The text with a member put behind each `{` that opens an object outside of strings. */

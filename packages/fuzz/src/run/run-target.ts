@@ -132,7 +132,7 @@ function partOf(
   const part: Part = { outcomes: [], badSeeds: [] };
   let said = '';
   child.stderr?.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-8000)));
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout;
     const suspect = (
       kind: 'hang' | 'memory' | 'crash',
@@ -160,6 +160,7 @@ function partOf(
         watch(limitMs);
       }
     });
+    child.once('error', reject);
     child.on('exit', (code, given) => {
       clearTimeout(timer);
       if (first + part.outcomes.length >= end || part.suspect !== undefined) return resolve(part);

@@ -10,9 +10,11 @@ import { sweepTarget } from './sweep-target.js';
 import { templateTarget } from './template-target.js';
 import { tokenizerTarget } from './tokenizer-target.js';
 import { trainConfigTarget, trainWordsTarget } from './train-config-target.js';
+import { weightsIndexTarget } from './weights-index-target.js';
 
 export const targets: readonly FuzzTarget[] = [
   safetensorsTarget,
+  weightsIndexTarget,
   configTarget,
   generationConfigTarget,
   tokenizerTarget,
