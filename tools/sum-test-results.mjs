@@ -1,5 +1,5 @@
 /**
- * Adds up the packages' vitest reports and prints `N passed, N failed`. In CI (SELECTIVE_DPO_REQUIRE is set) a skipped
+ * Adds up the packages' vitest reports and the rows of a torture's report (its path is the one word), if one is named, and prints `N passed, N failed`. In CI (SELECTIVE_DPO_REQUIRE is set) a skipped
  * test counts as failed, unless its name says that it needs something which CI does not list: `(needs NAME)`.
  */
 import { readFileSync, readdirSync } from 'node:fs';
@@ -34,8 +34,21 @@ for (const name of readdirSync('packages')) {
     }
   }
 }
+const [torture] = process.argv.slice(2);
+if (torture !== undefined) {
+  try {
+    const { rows } = JSON.parse(readFileSync(torture, 'utf8'));
+    for (const { sound, skipped, scenario, kind } of rows) {
+      if (!sound) complaints.push(`torture: ${scenario}: ${kind}`);
+      else if (skipped === undefined) passed++;
+      else optional++;
+    }
+  } catch {
+    complaints.push(`the torture has left no report in ${torture}`);
+  }
+}
 for (const complaint of complaints) console.log(complaint);
-if (optional > 0) console.log(`${optional} optional tests were skipped`);
+if (optional > 0) console.log(`${optional} optional tests or rows were skipped`);
 const total = failed + complaints.length;
 console.log(`${passed} passed, ${total} failed`);
 process.exitCode = total === 0 ? 0 : 1;

@@ -9,6 +9,8 @@ export default defineConfig({
     outDir: '../dist/web',
     emptyOutDir: true,
     target: 'es2022',
+    // From these on :dir() is known; for older ones it would become a list of languages, which is something else.
+    cssTarget: ['chrome120', 'firefox117', 'safari16.4'],
     assetsInlineLimit: 0,
     modulePreload: false,
     reportCompressedSize: false,

@@ -120,14 +120,24 @@ export async function publishDirectory(
     await makeFolder(temporary);
     await write(temporary);
     await syncTree(temporary);
-    const before = await setAside(path);
-    await rename(temporary, path);
+    await takePlace(temporary, path);
     await syncDirectory(dirname(path));
-    if (before !== undefined) await rm(before, { recursive: true, force: true });
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw explainSystemError(error, path);
   }
+}
+
+/** Gives a folder its final name. One that is there goes, or stays where that fails. */
+async function takePlace(folder: string, path: string): Promise<void> {
+  const before = await setAside(path);
+  try {
+    await rename(folder, path);
+  } catch (error) {
+    if (before !== undefined) await rename(before, path).catch(() => undefined);
+    throw error;
+  }
+  if (before !== undefined) await rm(before, { recursive: true, force: true });
 }
 
 /**

@@ -73,8 +73,8 @@ export interface SweepDescription {
 }
 
 /**
- * `waiting` has not begun; `running` is trained by a process now; `stopped` has begun and nobody trains it; `failed` did when the
- * sweep last wrote its results.
+ * `waiting` has not begun; `running` is trained by a process now; `stopped` has begun and nobody trains it; `failed` did so by the
+ * sweep's table of results.
  */
 export const SWEPT_RUN_STATES = ['waiting', 'running', 'stopped', 'failed', 'finished'] as const;
 export type SweptRunState = (typeof SWEPT_RUN_STATES)[number];
@@ -132,6 +132,8 @@ export interface PolicyColumns {
 export interface Vocabulary {
   /** The text that a token adds to what stands before it; parts of a character are U+FFFD. */
   texts: readonly string[];
+  /** All bytes of a token that holds parts of characters, hexadecimal by id, where they are known. */
+  bytes?: Readonly<Record<string, string>>;
   /** Ids of special tokens: shown as marks. */
   special: readonly number[];
   /** Ids at which the trainer's rule `span` ends a sentence. */

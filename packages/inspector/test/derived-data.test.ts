@@ -1,10 +1,11 @@
 import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FolderLock, InputError, Interrupted } from '@selective-dpo/foundation';
-import { CacheReader, sumLogps, type CacheRow } from '@selective-dpo/data';
+import { CacheReader, loadPairTokenizer, sumLogps, type CacheRow } from '@selective-dpo/data';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { codesOf, refusalOf } from '../../trainer/test/refusal.js';
+import { vocabularyOf } from '../src/figures/vocabulary.js';
 import { derivedData, findPair, inspectionFolder } from '../src/index.js';
 import type { Overview, PairColumns, Spread, Vocabulary } from '../src/site-contract.js';
 import { VOCABULARY_SIZE, pairRows, testFolder, writeCache, writeTokenizer } from './small-cache.js';
@@ -180,6 +181,27 @@ describe('texts', () => {
     expect(pairs.map((pair) => pair.opening)).toEqual(rows.map((row) => text(row.promptIds)));
     await derive(cache);
     expect(await readdir(made)).toContain('vocabulary.json');
+  });
+
+  it('of parts of characters have their bytes, by either way to write them', async () => {
+    const write = async (name: string, tokens: readonly string[], decoder: object) => {
+      const directory = await writeTokenizer(folder(name), ['<s>', '</s>', ...tokens]);
+      const path = join(directory, 'tokenizer.json');
+      await writeFile(path, JSON.stringify({ ...(await json<object>(path)), decoder }));
+      return vocabularyOf(await loadPairTokenizer(directory));
+    };
+    // âĤ stands for E2 82, Ġð for 20 F0, ¬ for AC; ï¿½ is U+FFFD itself, whole.
+    const level = await write('of-letters', ['âĤ', 'ï¿½', 'Ġð', '¬', 'a'], { type: 'ByteLevel' });
+    expect(level.bytes).toEqual({ 2: 'e282', 4: '20f0', 5: 'ac' });
+    expect(level.texts.slice(2)).toEqual(['\uFFFD', '\uFFFD', ' \uFFFD', '\uFFFD', 'a']);
+    const decoders = [{ type: 'ByteFallback' }, { type: 'Fuse' }];
+    const single = await write('of-bytes', ['<0xE2>', '<0x41>', 'a', '\uFFFD'], {
+      type: 'Sequence',
+      decoders,
+    });
+    expect(single.bytes).toEqual({ 2: 'e2' });
+    // Other tokenizers have none.
+    expect((await write('of-letters-alone', ['a', '\uFFFD'], { type: 'Fuse' })).bytes).toBeUndefined();
   });
 
   it('of parts of characters are joined in the end of a prompt, and U+FFFD by themselves', async () => {

@@ -39,9 +39,10 @@ describe('a run', () => {
     expect(described!.policies.map(({ name, step, pairs }) => [name, step, pairs])).toEqual([
       ['initial', 0, 12],
       ['step-2', 2, 12],
-      ['step-4', 4, 12],
+      // The checkpoint of step 4 is the same model.
       ['final', 4, 12],
     ]);
+    expect((await readdir(join(run, 'inspection'))).filter((name) => name.startsWith('step-4'))).toEqual([]);
     const metrics = new TextDecoder().decode(await contentOf(site.files.get(described!.metrics)!));
     expect(metrics).toBe(await readFile(join(run, 'metrics.jsonl'), 'utf8'));
     const table = await (await pageOf(site)).policy('data/policies/step-2.parquet');
@@ -65,20 +66,29 @@ describe('a run', () => {
     await siteOfRun({ listener });
     expect(told).toEqual([]);
     await siteOfRun({ listener, sample: 7 });
-    expect([...new Set(told)]).toEqual(['step-2', 'step-4', 'final']);
+    expect([...new Set(told)]).toEqual(['step-2', 'final']);
     told.length = 0;
     // Another sample's files have names of their own.
     await siteOfRun({ listener });
     expect(told).toEqual([]);
     for (const name of await readdir(join(run, 'inspection'))) {
-      if (!/^step-4-.*parquet$/.test(name)) continue;
+      if (!/^step-2-.*parquet$/.test(name)) continue;
       const stored = join(run, 'inspection', name);
       const bytes = await readFile(stored);
       bytes[40]! ^= 1;
       await writeFile(stored, bytes);
     }
     await siteOfRun({ listener });
-    expect([...new Set(told)]).toEqual(['step-4']);
+    expect([...new Set(told)]).toEqual(['step-2']);
+  });
+
+  it('has a checkpoint of the last step whose weights are others (control)', async () => {
+    const { folder: other } = await runWith(inputs, { config: { maxSteps: 4, saveEvery: 2, seed: 9 } });
+    await cp(join(other, 'checkpoints', 'step-2'), join(other, 'checkpoints', 'step-4'), { recursive: true });
+    const { description } = await openRunSite(other, {
+      ...{ cacheDirectory: inputs.cacheDirectory, sample: 4, engine: 'wasm' },
+    });
+    expect(description.run!.policies.map(({ name }) => name)).toEqual(['step-2', 'step-4', 'final']);
   });
 
   it('that cannot be written to has its log-probs with the user’s caches', async () => {
@@ -188,16 +198,16 @@ describe('a sweep', () => {
     await writeFile(
       join(sweep, 'results.csv'),
       [
-        'name,key,seed,keep,cache,status,steps',
+        'name,key,seed,keep,cache,run,status,steps',
         ...[
-          'a,00000001,5,0.3,self,failed,',
-          'b,00000002,5,0.3,self,missing,',
-          'c,00000003,5,0.3,self,failed,',
+          'a,00000001,5,0.3,self,x,failed,',
+          'b,00000002,5,0.3,self,x,missing,',
+          'c,00000003,5,0.3,self,x,failed,',
         ],
         ...[
-          'd,00000004,6,0.3,self,missing,',
-          'd,00000004,6,0.3,self,missing,',
-          'b,00000005,7,0.3,self,failed,\n',
+          'd,00000004,6,0.3,self,x,missing,',
+          'd,00000004,6,0.3,self,x,missing,',
+          'b,00000005,7,0.3,self,x,failed,\n',
         ],
       ].join('\n'),
     );

@@ -80,9 +80,7 @@ export async function runSweep(options: SweepOptions): Promise<SweepResult> {
     await removeTemporaries(directory);
     const places = await placeRuns(directory, plan.runs);
     const waiting = places.filter(({ finished }) => !finished);
-    // The table is there from the start: who looks at the sweep meanwhile sees which runs are to come.
-    await publishResults(directory, await runResults(places, new Map()), plan.sweptKeys);
-    const failures = await trainAll(options, places.length, waiting);
+    const failures = await trainAll(options, places, waiting);
     const result = await publish(options, places, failures);
     if (signal.aborted) {
       const finished = places.filter((place) => place.finished).length;
@@ -128,17 +126,24 @@ async function claimFolder({ file, runs }: SweepPlan, directory: string): Promis
   return FolderLock.acquire(directory, { code: 'sweep-busy', what: 'sweep' });
 }
 
-/** Trains every waiting run; one that ends well is marked as finished. @returns failures by digest. */
+/**
+ * Trains every waiting run; one that ends well is marked as finished. The table of results is there from the start and lists a failure
+ * when it happens: who looks at the sweep meanwhile sees what is to come, and what is not.
+ * @returns failures by digest.
+ */
 async function trainAll(
   options: SweepOptions,
-  total: number,
+  places: readonly RunPlace[],
   waiting: readonly RunPlace[],
 ): Promise<Map<string, RunFailure>> {
   const { listener, parallel, signal } = options;
   // One for each process.
   setMaxListeners(0, signal);
-  const meter = new ProgressMeter('sweep', 'runs', total, total - waiting.length);
+  const meter = new ProgressMeter('sweep', 'runs', places.length, places.length - waiting.length);
   const failures = new Map<string, RunFailure>();
+  // One after the other, so that the latest is what stays.
+  let table = publishTable(options, places, failures);
+  await table;
   const work = async (place: RunPlace): Promise<void> => {
     const { name, key, digest } = place.run;
     const id = { run: name, key };
@@ -149,6 +154,8 @@ async function trainAll(
     if (outcome.status === 'failed') {
       const { message, badInput } = outcome;
       failures.set(digest, { run: name, message, badInput });
+      table = table.then(() => publishTable(options, places, failures));
+      await table;
     }
     if (outcome.status !== 'stopped') listener(meter.advance(1));
   };
@@ -180,19 +187,29 @@ async function publish(
   places: readonly RunPlace[],
   failures: ReadonlyMap<string, RunFailure>,
 ): Promise<Omit<SweepResult, 'finishedBefore'>> {
-  const messages = new Map([...failures].map(([digest, { message }]) => [digest, message]));
-  const runs = await runResults(places, messages);
+  const runs = await publishTable({ plan, directory }, places, failures);
   const finished = runs.filter(({ run }) => run.status === 'finished');
   if (finished.length > 0 && finished.every(({ run }) => !Object.hasOwn(run.metrics, metric))) {
     const held = plan.runs.some(({ made }) => made.config.evalFraction > 0);
     const why = metric.startsWith('eval/') && !held ? ': set evalFraction to hold pairs out' : '';
     listener({ type: 'notice', code: 'no-metric', message: `no run has the figure ${metric}${why}` });
   }
-  await publishResults(directory, runs, plan.sweptKeys);
   const page = renderSweepReport({
     ...{ title: parse(plan.file).name, sweptKeys: plan.sweptKeys, metric },
     runs: runs.map(({ run }) => run),
   });
   await publishChanged(join(directory, REPORT_FILE), page);
   return { directory, runs, failures: [...failures.values()] };
+}
+
+/** Publishes the table of results as it stands. @returns its runs. */
+async function publishTable(
+  { plan, directory }: Pick<SweepOptions, 'plan' | 'directory'>,
+  places: readonly RunPlace[],
+  failures: ReadonlyMap<string, RunFailure>,
+): Promise<RunResult[]> {
+  const messages = new Map([...failures].map(([digest, { message }]) => [digest, message]));
+  const runs = await runResults(places, messages);
+  await publishResults(directory, runs, plan.sweptKeys);
+  return runs;
 }

@@ -1,4 +1,5 @@
 /** The command `npm run torture`. */
+import { publishBytes } from '@selective-dpo/foundation';
 import { Command } from 'commander';
 import { OptionReader, type CommandContext } from 'selective-dpo';
 import { runScenarios } from './run-scenarios.js';
@@ -24,6 +25,7 @@ export function buildTorture(
     .option('--seed <n>', 'equal seeds try equal faults', String(DEFAULT_SEED))
     .option('--short', 'a few faults of each kind')
     .option('--only <name>', `one scenario: ${names.join(', ')}`)
+    .option('--report <file>', 'where to write the rows as JSON, too')
     .option('--json', 'one JSON object a line')
     .addHelpText('after', scenarios.map(({ name, meaning }) => `\n  ${name}: ${meaning}`).join(''))
     .action((values: Record<string, unknown>) =>
@@ -35,11 +37,19 @@ export function buildTorture(
         const chosen = scenarios.filter(({ name }) => only === undefined || name === only);
         const settings = { seed, short: options.flag('short'), signal, listener: writer.listen };
         const rows: TallyRow[] = [];
-        for await (const row of runScenarios(chosen, settings)) {
-          rows.push(row);
-          writer.event({ type: 'row', ...row });
+        try {
+          for await (const row of runScenarios(chosen, settings)) {
+            rows.push(row);
+            writer.event({ type: 'row', ...row });
+          }
+        } catch (error) {
+          // Stopped, or a defect of ours: what was counted is worth seeing.
+          for (const line of describeTally(rows)) writer.line(line);
+          throw error;
         }
         const sound = rows.length > 0 && rows.every(isSound);
+        const report = options.text('report');
+        if (report !== undefined) await publishBytes(report, reportOf(rows));
         writer.result({ seed, sound }, [
           ...describeTally(rows),
           sound ? `seed ${seed}: every zero is one` : `seed ${seed}: NOT SOUND`,
@@ -47,4 +57,9 @@ export function buildTorture(
         if (!sound) fail();
       }),
     );
+}
+
+/** For who adds up: every row, and whether it is sound. */
+function reportOf(rows: readonly TallyRow[]): string {
+  return `${JSON.stringify({ rows: rows.map((row) => ({ ...row, sound: isSound(row) })) })}\n`;
 }

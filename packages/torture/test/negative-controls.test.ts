@@ -15,12 +15,13 @@ import { WorkFolders } from '../src/work/work-folders.js';
 import { WorkerPool, type Disturbance } from '../src/work/worker-pool.js';
 
 const settings = { seed: 3, signal: new AbortController().signal, listener: () => undefined };
-const pool = new WorkerPool(1);
+let pool: WorkerPool;
 let folder: string;
 let merge: Job;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sdpo-torture-'));
+  pool = new WorkerPool(1, folder);
   merge = await (await CacheJobs.open(pool, new WorkFolders(folder))).merge();
 }, 300_000);
 

@@ -20,7 +20,7 @@ export {
 } from './run/run-directory.js';
 export { checkSetting, resolveEntries, resolveTrainingConfig } from './config/resolve-config.js';
 export { scalarOf, type Entry } from './config/config-yaml.js';
-export { checkpointSteps, verifyCheckpoint, type VerifiedCheckpoint } from './run/checkpoint.js';
+export { checkpointSteps, verifyCheckpoint } from './run/checkpoint.js';
 export { isFinished } from './run/final-model.js';
 export { METRICS_FILE, metricsLines, type MetricsLine } from './run/metrics-log.js';
 export { objectiveOfStep } from './config/objective.js';

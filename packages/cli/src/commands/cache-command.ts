@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import { cacheInfo, isWeakReference, mergeCache, verifyCache, type CacheInfo } from '@selective-dpo/data';
 import type { CommandContext } from '../command-context.js';
 import { shownText } from '../console/token-lines.js';
+import { addExportCommand, addImportCommand } from './cache-exchange.js';
 import { formatBytes, twoColumns } from '../console/format.js';
 
-/** `sdpo cache merge`, `sdpo cache verify` and `sdpo cache info`. */
+/** `sdpo cache merge`, `verify`, `info`, `export` and `import`. */
 export function addCacheCommand(program: Command, context: CommandContext): void {
   const cache = program.command('cache').description('look after reference caches');
   cache
@@ -62,6 +63,8 @@ export function addCacheCommand(program: Command, context: CommandContext): void
         ]);
       }),
     );
+  addExportCommand(cache, context);
+  addImportCommand(cache, context);
 }
 
 function describeReference({ reference, rows }: CacheInfo): string {

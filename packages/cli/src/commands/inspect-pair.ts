@@ -44,7 +44,15 @@ export async function inspectPair(options: InspectPairOptions, writer: ConsoleWr
   }
 }
 
-type Texts = (id: number) => string;
+/** The texts of a cache's tokens. */
+interface Texts {
+  /** Of one token; parts of characters as their bytes: `⟨E2 82⟩`. */
+  of(id: number): string;
+  /** Its bytes in hexadecimal, where it holds parts of characters. */
+  bytes(id: number): string | undefined;
+  /** Of tokens one behind the other, with the characters that they make together. */
+  joined(ids: Int32Array): string;
+}
 
 /** From `--tokenizer`, else the policy's, else the one given to an earlier call. */
 async function textsOf(cache: CacheReader, options: InspectPairOptions): Promise<Texts> {
@@ -52,25 +60,34 @@ async function textsOf(cache: CacheReader, options: InspectPairOptions): Promise
   const tokenizer: PairTokenizer | undefined =
     directory === undefined ? undefined : await loadCacheTokenizer(directory, cache.manifest);
   const vocabulary = tokenizer ? vocabularyOf(tokenizer) : await rememberedVocabulary(cache.manifest);
-  return (id) => vocabulary?.texts[id] ?? ` #${id}`;
+  const text = (id: number) => vocabulary?.texts[id] ?? ` #${id}`;
+  const bytes = (id: number) => vocabulary?.bytes?.[id];
+  const bytesOf = (id: number) =>
+    Buffer.from(bytes(id) ?? text(id), bytes(id) === undefined ? 'utf8' : 'hex');
+  return {
+    of: (id) =>
+      bytes(id)
+        ?.replace(/../g, ' $&')
+        .replace(/^ (.*)$/, '⟨$1⟩')
+        .toUpperCase() ?? text(id),
+    bytes,
+    joined: (ids) => Buffer.concat(Array.from(ids, bytesOf)).toString('utf8'),
+  };
 }
 
 function describe({ index, row, tokens, thresholds }: TokensOfPair, texts: Texts): object {
   const side = (list: readonly PairToken[]) =>
     list.map(({ id, refLogp, policyLogp, score, kept }) => ({
-      ...{ id, text: texts(id), ref_logp: refLogp, policy_logp: policyLogp, score, kept },
+      ...{ id, text: texts.of(id), bytes: texts.bytes(id), ref_logp: refLogp },
+      ...{ policy_logp: policyLogp, score, kept },
     }));
   return {
     ...{ pair_index: index, pair_id: row.pairId, source_row: row.sourceRow },
-    prompt: textOf(row.promptIds, texts),
+    prompt: texts.joined(row.promptIds),
     chosen: side(tokens.chosen),
     rejected: side(tokens.rejected),
     thresholds,
   };
-}
-
-function textOf(ids: Int32Array, texts: Texts): string {
-  return Array.from(ids, texts).join('');
 }
 
 function lines(pair: TokensOfPair, texts: Texts, config: TrainingConfig, writer: ConsoleWriter): string[] {
@@ -93,7 +110,7 @@ function lines(pair: TokensOfPair, texts: Texts, config: TrainingConfig, writer:
     `pair ${index}, ${shownText(row.pairId)}, row ${row.sourceRow} of the dataset`,
     '',
     `prompt (${formatCount(row.promptIds.length, 'token')})`,
-    ...tokenLines([{ text: textOf(row.promptIds, texts), tint: undefined, kept: false }], false, width),
+    ...tokenLines([{ text: texts.joined(row.promptIds), tint: undefined, kept: false }], false, width),
     ...sides,
     '',
     ...(colour
@@ -103,16 +120,20 @@ function lines(pair: TokensOfPair, texts: Texts, config: TrainingConfig, writer:
             : 'colour: log-prob under the reference, orange near 0, blue where it is unlikely',
         ]
       : []),
-    selects
-      ? `kept tokens are ${marks}: selection ${config.selection}, keep ${config.keep}`
-      : 'nothing is selected without a policy: give --policy DIR',
+    selects ? keptLine(config, marks) : 'nothing is selected without a policy: give --policy DIR',
   ];
+}
+
+function keptLine({ selection, keep, loss }: TrainingConfig, marks: string): string {
+  return selection === 'all'
+    ? `every token is kept and ${marks}: selection all${loss === 'sigmoid' ? '' : `, as loss ${loss} has it`}`
+    : `kept tokens are ${marks}: selection ${selection}, keep ${keep}`;
 }
 
 function tinted(token: PairToken, texts: Texts) {
   const { id, refLogp, score, kept } = token;
   const tint = score === undefined ? 1 + (2 * refLogp) / FULL_TINT.refLogp : score / FULL_TINT.score;
-  return { text: texts(id), tint: Math.max(-1, Math.min(1, tint)), kept: kept === true };
+  return { text: texts.of(id), tint: Math.max(-1, Math.min(1, tint)), kept: kept === true };
 }
 
 function sideHeading(side: Side, { tokens, thresholds }: TokensOfPair): string {

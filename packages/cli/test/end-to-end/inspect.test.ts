@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CacheReader } from '@selective-dpo/data';
 import { inspectionFolder } from '@selective-dpo/inspector';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BIN, demo, freshFolder, sdpo } from './run-sdpo.js';
+import { BIN, demo, freshFolder, sdpo, shared } from './run-sdpo.js';
 
 const [POLICY, REFERENCE] = [join(demo, 'policy'), join(demo, 'reference')];
 const PAIRS = 200;
@@ -154,6 +154,34 @@ describe('sdpo inspect', () => {
     expect(byId.stdout).not.toMatch(/#\d+/);
   }, 60_000);
 
+  it.skipIf(shared === undefined)(
+    'prints parts of characters as bytes, and joins them in a prompt',
+    async () => {
+      const stories = join(shared!, 'models/stories260K');
+      const [data, out] = [join(folder, 'bytes.jsonl'), join(folder, 'bytes')];
+      await writeFile(data, JSON.stringify({ prompt: 'Tea 日本', chosen: ' yes 😀', rejected: ' no' }));
+      const scored = await sdpo([
+        'score',
+        '--model',
+        stories,
+        '--data',
+        data,
+        '--out',
+        out,
+        '--engine',
+        'wasm',
+      ]);
+      expect(scored.code, scored.stderr).toBe(0);
+      const pair = ['inspect', out, '--tokenizer', stories, '--pair', '0'];
+      const { stdout } = await sdpo(pair);
+      expect(stdout).toContain('Tea 日本');
+      expect(stdout).toContain('⟨F0⟩⟨9F⟩⟨98⟩⟨80⟩');
+      const json = await sdpo([...pair, '--json']);
+      expect(json.stdout).toContain('"text":"⟨9F⟩","bytes":"9f"');
+      expect(`${stdout}${json.stdout}`).not.toContain('\uFFFD');
+    },
+  );
+
   it('serves a run with its policies, and writes it as a file and a folder', async () => {
     await served([run, '--cache', cache, '--engine', 'wasm', '--sample', '9'], async (url) => {
       const site = (await asked(`${url}data/site.json`)) as {
@@ -161,7 +189,7 @@ describe('sdpo inspect', () => {
       };
       expect(site.run.policies.map(({ file, pairs }) => [file, pairs])).toEqual([
         ['data/policies/step-2.parquet', 9],
-        ['data/policies/step-3.parquet', 9],
+        // step-3 is the final model.
         ['data/policies/final.parquet', 9],
       ]);
       const part = await fetch(`${url}${site.run.policies[0]!.file}`, { headers: { range: 'bytes=0-3' } });
@@ -172,11 +200,7 @@ describe('sdpo inspect', () => {
     expect(await readFile(html, 'utf8')).toContain('id="site-files"');
     const site = join(folder, 'site');
     expect((await sdpo(['inspect', run, '--cache', cache, '--export', site, '--sample', '9'])).code).toBe(0);
-    expect((await readdir(join(site, 'data/policies'))).sort()).toEqual([
-      'final.parquet',
-      'step-2.parquet',
-      'step-3.parquet',
-    ]);
+    expect((await readdir(join(site, 'data/policies'))).sort()).toEqual(['final.parquet', 'step-2.parquet']);
   }, 60_000);
 
   it.each([

@@ -81,6 +81,8 @@ describe('sdpo sweep', () => {
     const [run] = await runsIn(out);
     const holdsLock = async () => (await readdir(join(out, 'runs', run!))).includes('.writer.lock');
     expect(await holdsLock()).toBe(true);
+    // Who looks meanwhile sees what is to come.
+    expect(await readFile(join(out, 'results.csv'), 'utf8')).toMatch(/,missing,/);
     child.kill('SIGKILL');
     await once(child, 'exit');
     // A run that stops cleanly gives its lock back; one that went on would hold it for 100,000 steps.
@@ -114,6 +116,29 @@ describe('sdpo sweep', () => {
         .slice(1, 3)
         .map((line) => /finished|failed/.exec(line)![0]),
     ).toEqual(['failed', 'finished']);
+  }, 60_000);
+
+  it('has a failure in its table while others train', async () => {
+    const lines = [
+      ...[BASE.replace('maxSteps: 4', 'maxSteps: 100000'), 'runs:'],
+      ...['  bad: {microBatchTokens: 1, memoryLimit: 1MiB}', '  good: {keep: 1}'],
+    ];
+    const out = join(folder, 'failing-early');
+    const command = [
+      'sweep',
+      await sweepFile(lines, 'failing-early.yaml'),
+      '--out',
+      out,
+      '--parallel',
+      '1',
+      '--json',
+    ];
+    const child = spawn(process.execPath, [BIN, ...command], { stdio: ['ignore', 'pipe', 'ignore'] });
+    for await (const piece of child.stdout) if (String(piece).includes('run-progress')) break;
+    const rows = (await readFile(join(out, 'results.csv'), 'utf8')).split('\r\n').slice(1, 3);
+    expect(rows.map((row) => /missing|failed/.exec(row)![0])).toEqual(['failed', 'missing']);
+    child.kill('SIGINT');
+    await once(child, 'exit');
   }, 60_000);
 
   it('prints commands, and gathers what they did', async () => {

@@ -39,10 +39,11 @@ export const cacheInputsSchema = z.strictObject({
     maxPromptLength: z.int().min(1).nullable(),
     truncation: z.enum(['keep_start', 'keep_end']),
   }),
-  /** Digests of a model's files, or the name under which a server offers a model whose files are not seen. */
+  /** Digests of a model's files, or the name under which a server offers a model, or an import names it, whose files are not seen. */
   model: z.union([
     z.strictObject({ weightsSha256: digest, configSha256: digest }),
     z.strictObject({ servedModel: z.string().regex(SERVED_NAME) }),
+    z.strictObject({ importedModel: z.string().regex(SERVED_NAME) }),
   ]),
   /** Kind, engine, precision, versions, batch size: whatever may change a value's last bits. */
   scorer: z.record(z.string(), z.union([z.string(), z.number()])),
@@ -55,9 +56,10 @@ export type CacheInputs = z.infer<typeof cacheInputsSchema>;
 
 /** The reference for people and model cards: the digest of its weights, or its name on a server. */
 export function describeReference(model: CacheInputs['model']): string {
-  return 'servedModel' in model
-    ? `${model.servedModel}, on a server: digest of its weights not known`
-    : model.weightsSha256;
+  if ('servedModel' in model) return `${model.servedModel}, on a server: digest of its weights not known`;
+  if ('importedModel' in model)
+    return `${model.importedModel}, scored elsewhere: digest of its weights not known`;
+  return model.weightsSha256;
 }
 
 /**

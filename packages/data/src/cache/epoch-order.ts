@@ -1,5 +1,5 @@
 /** Orders and splits of a cache's rows. They depend on the number of rows and the seed, on nothing else. */
-import { mixSeeds, permutation } from '@selective-dpo/foundation';
+import { mixSeeds, permutation } from '@selective-dpo/foundation/random';
 
 /** The order of epoch `epoch` (0-based): a permutation of 0 … rowCount − 1. */
 export function epochOrder(rowCount: number, seed: number, epoch: number): Uint32Array {

@@ -1,12 +1,10 @@
 /** A preference file as a source of rows, whatever its kind and layout. */
-import { InputError, parseShallowJson, sha256OfFile } from '@selective-dpo/foundation';
+import { InputError, sha256OfFile } from '@selective-dpo/foundation';
 import { MAX_TEXT_LENGTH, type DroppedRow, type PreferenceRow } from './preference-row.js';
-import { columnarRows, DECODE_DEADLINE_MS } from './columnar-rows.js';
 import { recogniseFile, type RecognisedFile } from './file-kind.js';
 import { fileStateOf, refuseOtherState } from './file-state.js';
-import { jsonArrayElements, MAX_NESTING } from './json-array.js';
-import { jsonLines } from './json-lines.js';
 import { detectLayout, LAYOUT_FIELDS, PREFERENCE_LAYOUTS, readRow, type PreferenceLayout } from './layout.js';
+import { rawRows } from './raw-rows.js';
 
 export interface PreferenceSourceOptions {
   /** `auto` (the default) looks at the first row only. */
@@ -44,12 +42,6 @@ export interface PreferenceSource {
   rows(): AsyncGenerator<PreferenceRow | DroppedRow>;
 }
 
-interface RawRow {
-  value: unknown;
-  /** All fields of the row, where `value` has only some. */
-  fields?: string[];
-}
-
 /**
  * Opens JSON Lines, a JSON array (either may be gzipped), Parquet, or an Arrow IPC file or stream.
  * @throws InputError `option-invalid`, `file-empty`, `file-kind-unknown`, `layout-unknown`, and those of `rows()`.
@@ -76,7 +68,7 @@ export async function openPreferenceSource(
     async *rows() {
       await refuseChanged();
       let row = 0;
-      for await (const { value } of rawRows(file, recognised)) {
+      for await (const { value } of rawRows(file, recognised, LAYOUT_FIELDS, MAX_TEXT_LENGTH)) {
         yield readRow(layout, value, row);
         row++;
         if (row === limit) break;
@@ -113,33 +105,7 @@ function checkOptions(layout: string, limit: number | undefined): void {
 }
 
 async function layoutOfFirstRow(file: string, recognised: RecognisedFile): Promise<PreferenceLayout> {
-  for await (const { value, fields } of rawRows(file, recognised)) return detectLayout(file, value, fields);
+  for await (const { value, fields } of rawRows(file, recognised, LAYOUT_FIELDS, MAX_TEXT_LENGTH))
+    return detectLayout(file, value, fields);
   throw new InputError('file-empty', 'the file holds no row', { file, expected: 'preference rows' });
-}
-
-async function* rawRows(file: string, { kind, gzip }: RecognisedFile): AsyncGenerator<RawRow> {
-  if (kind !== 'jsonl' && kind !== 'json') {
-    yield* columnarRows(file, kind, LAYOUT_FIELDS, DECODE_DEADLINE_MS, MAX_TEXT_LENGTH);
-    return;
-  }
-  const texts = kind === 'jsonl' ? jsonLines(file, gzip) : jsonArrayElements(file, gzip);
-  let row = 0;
-  for await (const { text, line } of texts) {
-    yield { value: parseRow(text, file, row, line) };
-    row++;
-  }
-}
-
-function parseRow(text: string, file: string, row: number, line: number): unknown {
-  try {
-    return parseShallowJson(text, MAX_NESTING);
-  } catch (error) {
-    throw new InputError('json-broken', 'the row is not valid JSON', {
-      file,
-      line,
-      row,
-      found: (error as Error).message,
-      hint: 'mend or remove this row',
-    });
-  }
 }

@@ -171,7 +171,8 @@ function sameIds(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && commonPrefix(a, b) === a.length;
 }
 
-function asTokenizedPair(sourceRow: number, pair: PairIds): TokenizedPair {
+/** A pair with the identifier that its row and its ids give. */
+export function asTokenizedPair(sourceRow: number, pair: PairIds): TokenizedPair {
   const promptIds = Int32Array.from(pair.prompt);
   const chosenIds = Int32Array.from(pair.chosen);
   const rejectedIds = Int32Array.from(pair.rejected);

@@ -3,6 +3,7 @@ import { InputError } from '@selective-dpo/foundation';
 import { loadPairTokenizer, type CacheManifest, type PairTokenizer } from '@selective-dpo/data';
 import { endsSentence } from '@selective-dpo/trainer';
 import type { Vocabulary } from '../site-contract.js';
+import { partialBytes } from './token-bytes.js';
 
 /**
  * Loads the tokenizer that a cache was made with.
@@ -22,8 +23,14 @@ export async function loadCacheTokenizer(directory: string, cache: CacheManifest
 
 export function vocabularyOf(tokenizer: PairTokenizer): Vocabulary {
   const ids = Array.from({ length: tokenizer.vocabularySize }, (_, id) => id);
+  const texts = ids.map((id) => tokenizer.addedText(id));
+  const bytes = ids.flatMap((id) => {
+    const found = partialBytes(tokenizer.tokenText(id), texts[id]!);
+    return found === undefined ? [] : [[id, Buffer.from(found).toString('hex')] as const];
+  });
   return {
-    texts: ids.map((id) => tokenizer.addedText(id)),
+    texts,
+    ...(bytes.length > 0 && { bytes: Object.fromEntries(bytes) }),
     special: tokenizer.specialTokenIds,
     sentenceEnds: ids.filter((id) => endsSentence(tokenizer.tokenText(id))),
   };

@@ -22,6 +22,7 @@ import { ParquetTable, splitRows, type CacheReader, type ParquetColumn } from '@
 import { CausalLM, openEngine, weightsDigest, type EngineName } from '@selective-dpo/model';
 import {
   CHECKPOINTS_FOLDER,
+  FINAL_FOLDER,
   evaluatedBatches,
   objectiveOfStep,
   openPolicy,
@@ -80,7 +81,8 @@ export function sampledRows(rowCount: number, sample: number, seed: number): Uin
 }
 
 /**
- * Computes what is not there yet, by the trainer's own path.
+ * Computes what is not there yet, by the trainer's own path. A checkpoint that the final model repeats, weight for weight, is that one
+ * model and not stored twice.
  * @throws InputError for a cache that is not the policies', damaged models, a folder that cannot be written; Interrupted.
  */
 export async function storePolicies(
@@ -93,12 +95,15 @@ export async function storePolicies(
   const folders = await policyFolders(run.directory);
   const rows = sampledRows(cache.rowCount, sample, config.seed);
   const stored: StoredPolicy[] = [];
+  const final = policies.find(({ name }) => name === FINAL_FOLDER);
+  const finalWeights = final && (await weightsDigest(final.directory));
   let opened = false;
   for (const policy of policies) {
     if (signal?.aborted === true) throw interrupted(stored.length, policies.length);
     let file: string | undefined;
     try {
-      const weights = await weightsDigest(policy.directory);
+      const weights = policy === final ? finalWeights! : await weightsDigest(policy.directory);
+      if (policy !== final && policy.step === final?.step && weights === finalWeights) continue;
       const made = sha256(canonicalJson({ weights, cache: cache.manifest.digest, rows: [...rows] }));
       const name = `${policy.name}-${made.slice(0, DIGEST_DIGITS)}.parquet`;
       file = await soundFile(folders, name, made);

@@ -78,6 +78,9 @@ async function stateOf(folder: string, failed: boolean): Promise<SweptRunDescrip
   return failed ? 'failed' : 'stopped';
 }
 
+/** Columns of the table that no begun run has in its configuration, or under another name. */
+const NO_TRAINING_KEYS: ReadonlySet<string> = new Set(['policy', 'cache', 'run']);
+
 /** Runs of the table that have no folder. Of their settings those that are swept are known. */
 function waitingRuns(recorded: readonly RecordedRun[], begun: readonly StandingRun[]): StandingRun[] {
   const ids = new Set(begun.map(({ id }) => id));
@@ -87,8 +90,7 @@ function waitingRuns(recorded: readonly RecordedRun[], begun: readonly StandingR
     .map(({ key, name, status, values }) => ({
       ...{ id: key, name: names.has(name) ? `${name}-${key}` : name, folder: undefined },
       state: status === 'failed' ? 'failed' : 'waiting',
-      // A reference has another name in the table.
-      config: Object.fromEntries(Object.entries(values).filter(([column]) => column !== 'cache')),
+      config: Object.fromEntries(Object.entries(values).filter(([column]) => !NO_TRAINING_KEYS.has(column))),
     }));
 }
 

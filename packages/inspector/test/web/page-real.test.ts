@@ -3,6 +3,7 @@ import { mixSeeds } from '@selective-dpo/foundation';
 import { selectTokens, SELECTION_RULES, type SelectionOptions } from '@selective-dpo/trainer/selection';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Vocabulary } from '../../src/site-contract.js';
 import { poorTexts } from './contrast.js';
 import { marginOf } from './made-site.js';
 import { quietView, startChromium, withoutChromium } from './page-browser.js';
@@ -38,6 +39,16 @@ describe.skipIf(why !== undefined)(`the page on hh-rlhf${why ? ` (skipped: ${why
       expect((await page.evaluate(poorTexts)).poor).toEqual([]);
     }),
   );
+
+  it('knows the bytes of all tokens that hold parts of characters', () => {
+    const text = new TextDecoder().decode(site.files.get('data/vocabulary.json'));
+    const { texts, bytes } = JSON.parse(text) as Vocabulary;
+    const lost = texts.flatMap((one, id) => (one.includes('\uFFFD') ? [String(id)] : []));
+    // One for each byte that is no character by itself.
+    expect(lost).toHaveLength(128);
+    expect(Object.keys(bytes!)).toEqual(lost);
+    expect(Object.values(bytes!)).toEqual(Array.from({ length: 128 }, (_, i) => (0x80 + i).toString(16)));
+  });
 
   it('shows turns as people write them', () =>
     quietView(browser, server, '#/pair/3', async (page) => {

@@ -202,7 +202,7 @@ describe.skipIf(withoutChromium !== undefined)('runs in the page', () => {
       expect(await best(page)).toMatch(/0\.5\s+a tie of keep=0 and keep=1/);
     });
     await server.close();
-  });
+  }, 120_000);
 
   it('a sweep is drawn against its keys, listed, and two of its runs stand beside each other', async () => {
     const server = await servePage(sweepSite());
@@ -215,7 +215,9 @@ describe.skipIf(withoutChromium !== undefined)('runs in the page', () => {
         await page.locator('tbody tr').first().waitFor();
         expect(await page.locator('tbody tr').count()).toBe(7);
         expect(await page.locator('tbody tr th').first().innerText()).toBe('keep-1-seed-1');
-        expect(await page.locator('.fact', { hasText: 'Best by' }).innerText()).toMatch(/0\.755\s+keep=1/);
+        expect(await page.locator('.fact', { hasText: 'Best of those finished, by' }).innerText()).toMatch(
+          /0\.755\s+keep=1/,
+        );
         expect(await page.locator('svg.plot .name').first().textContent()).toContain('keep');
         expect(await page.locator('svg.plot').first().locator('.point').count()).toBe(3);
         await page.getByLabel('Figure').selectOption('eval/loss');

@@ -126,4 +126,17 @@ describe('plots', () => {
     expect(density.counts.reduce((a, b) => a + b)).toBe(3);
     expect(densityPlot(density, '<b>').title).toBe('<b>');
   });
+
+  it('say how many tokens lie beyond the axes, where any do', () => {
+    const near = Array.from({ length: 300 }, (_, i) => -i / 300);
+    const list = (more: number[]) => [
+      { ref: Float32Array.of(...near, ...more), policy: Float32Array.of(...near, ...more) },
+    ];
+    const far = densityOf(list([-30, -40]));
+    expect([far.low, far.below]).toEqual([-1, 2]);
+    expect(densityPlot(far, 't').notes[0]).toContain('2 of them lie below −1');
+    const none = densityOf(list([]));
+    expect(none.below).toBe(0);
+    expect(densityPlot(none, 't').notes[0]).not.toContain('below');
+  });
 });

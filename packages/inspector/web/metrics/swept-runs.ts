@@ -35,17 +35,24 @@ export function sweptRun(
 }
 
 /** The key that tells runs which are not finished from those that are. */
-export const STATE_KEY = 'state';
+const STATE_KEY = 'state';
 
-/** All runs with curves, as if they were finished; those that are not have their state as one more value. */
-export function drawnRuns(runs: readonly FollowedRun[]): SweptRun[] {
-  return runs
-    .filter(({ curves }) => Object.keys(curves).length > 0)
-    .map((run) =>
-      run.status === 'finished'
-        ? run
-        : { ...run, status: 'finished' as const, values: { ...run.values, [STATE_KEY]: run.state } },
-    );
+/**
+ * All runs with curves, as if they were finished.
+ * @returns also the keys that tell them apart: how they stand comes first where some are not finished.
+ */
+export function drawnRuns(
+  runs: readonly FollowedRun[],
+  keys: readonly string[],
+): { drawn: SweptRun[]; keys: readonly string[] } {
+  const curved = runs.filter(({ curves }) => Object.keys(curves).length > 0);
+  if (curved.every(({ status }) => status === 'finished')) return { drawn: curved, keys };
+  const drawn = curved.map((run) => ({
+    ...run,
+    status: 'finished' as const,
+    values: { ...run.values, [STATE_KEY]: run.state },
+  }));
+  return { drawn, keys: [STATE_KEY, ...keys] };
 }
 
 /** Lines of one plot: the curves of one figure under names. All are drawn, finished or not. */

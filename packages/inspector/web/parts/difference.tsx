@@ -45,9 +45,9 @@ export function Difference({ pair, texts }: { pair: PairContent; texts: TokenTex
 function Text({ ids, texts }: { ids: Int32Array; texts: TokenTexts }) {
   return (
     <>
-      {Array.from(ids, (id, i) => (
+      {texts.shownTogether(ids).map(({ pieces }, i) => (
         <bdi key={i}>
-          <Pieces pieces={texts.shown(id).pieces} />
+          <Pieces pieces={pieces} />
         </bdi>
       ))}
     </>

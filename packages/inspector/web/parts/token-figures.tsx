@@ -2,11 +2,13 @@
 import { shownNumber } from '@selective-dpo/sweeps/plots';
 import { useState } from 'preact/hooks';
 import type { AnswerTokens } from '../text/pair-tokens.js';
-import { shownPieces, type TextPiece, type TokenTexts } from '../text/token-text.js';
+import { shownLine, shownPieces, type TextPiece, type TokenTexts } from '../text/token-text.js';
 import { Pieces } from './token-pieces.js';
 
 /** Characters of a long token's text that are shown when asked for. */
 const MAX_WHOLE = 200_000;
+/** Characters (UTF-16) that are shown of those a token holds parts of. */
+const MAX_CHARACTERS = 16;
 
 interface TokenFiguresProps {
   tokens: AnswerTokens;
@@ -24,6 +26,7 @@ export function TokenFigures({ tokens, token, texts, kept, roomForWhole }: Token
   const { ids, ref, policy, scores, side } = tokens;
   const id = ids[token]!;
   const { pieces, whole } = texts.shown(id);
+  const characters = texts.charactersOf(ids, token);
   return (
     <>
       <dl class="token-figures" aria-live="polite">
@@ -34,6 +37,12 @@ export function TokenFigures({ tokens, token, texts, kept, roomForWhole }: Token
             <bdi class="tokens one">
               <Pieces pieces={onOneLine(pieces)} />
             </bdi>
+            {characters !== '' && (
+              <small>
+                {' '}
+                part of <bdi>{shownLine(characters, MAX_CHARACTERS)}</bdi>
+              </small>
+            )}
           </dd>
         </div>
         <Figure name="id" value={String(id)} />

@@ -8,7 +8,7 @@ export function Pieces({ pieces }: { pieces: readonly TextPiece[] }) {
         if (piece.kind === 'text') return piece.text;
         if (piece.kind === 'mark')
           return (
-            <span key={i} class="mark">
+            <span key={i} class="mark" title={piece.hint}>
               {piece.text}
             </span>
           );

@@ -16,9 +16,7 @@ const MAX_TURNS = 400;
 
 /** The turns of a prompt. Its special tokens are read as text here, since some templates mark turns by them. */
 export function turnsOf(ids: Iterable<number>, texts: TokenTexts): Turn[] {
-  let text = '';
-  for (const id of ids) text += texts.raw(id) ?? '';
-  return turnsOfText(text);
+  return turnsOfText(texts.joinAll(ids));
 }
 
 /** As {@link turnsOf} of a text. */

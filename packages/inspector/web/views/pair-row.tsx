@@ -40,18 +40,15 @@ export function PairRowHeads({ hasPolicy }: { hasPolicy: boolean }) {
 
 export function PairRow({ table, row, text, policyMargin, hit }: PairRowProps) {
   const kind = DUPLICATE_KINDS[table.duplicateKind[row]!]!;
-  const said = hit === undefined ? text?.opening : `${hit.part}: ${hit.around}`;
   return (
     <>
       <span class="index">{table.pairIndex[row]}</span>
       <span class="opening">
-        <bdi>
-          {said === undefined
-            ? text === undefined
-              ? '…'
-              : shownLine(text.pairId, 80)
-            : shownPassage(said, MAX_TEXT)}
-        </bdi>
+        <span class={hit === undefined ? 'said end' : 'said'} dir="auto">
+          <span>
+            {hit === undefined ? promptEnd(text) : shownPassage(`${hit.part}: ${hit.around}`, MAX_TEXT)}
+          </span>
+        </span>
         {kind !== 'none' && (
           <span class="tag">
             {KIND_WORDS[kind]} {table.duplicateOf[row]}
@@ -65,6 +62,14 @@ export function PairRow({ table, row, text, policyMargin, hit }: PairRowProps) {
       {policyMargin !== undefined && <Margin name="margin of the policy" value={policyMargin[row]!} />}
     </>
   );
+}
+
+/** The end of a prompt, without the sign that it is the assistant's turn, which all have. */
+function promptEnd(text: PairText | undefined): string {
+  if (text === undefined) return '…';
+  if (text.opening === undefined) return shownLine(text.pairId, 80);
+  const said = text.opening.replace(/(?<=\S)\s+Assistant:\s*$/, '');
+  return shownPassage(said, MAX_TEXT);
 }
 
 function Tokens({ name, count }: { name: string; count: number }) {

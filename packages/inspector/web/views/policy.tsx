@@ -14,6 +14,7 @@ import { SelectionControls } from '../parts/selection-controls.js';
 import { ShownPlot } from '../parts/shown-plot.js';
 import { useSignalValue } from '../parts/signal-value.js';
 import { densityOf, densityPlot } from '../plots/density-plot.js';
+import { heldOutPairs } from '../pairs/held-out.js';
 import { hashOf } from '../route.js';
 import { settings } from '../selection/page-settings.js';
 import { reselect } from '../selection/reselect.js';
@@ -87,21 +88,13 @@ function PolicyFigures({
     );
     return total / tokens;
   };
-  const right = sides.chosen.filter((chosen, i) => margin(chosen, sides.rejected[i]!) > 0).length;
+  const right = sides.chosen.map((chosen, i) => margin(chosen, sides.rejected[i]!) > 0);
   return (
     <>
       <Facts
         facts={[
-          {
-            name: 'Pairs of the sample',
-            value: shownCount(contents.length),
-            note: `of ${shownCount(site.cache.rows)}`,
-          },
-          {
-            name: 'Rewards accuracy',
-            value: shownShare(right / contents.length),
-            note: 'chosen gained more over the reference',
-          },
+          { name: 'Pairs compared', value: shownCount(contents.length), note: sampleNote(site, sample) },
+          ...accuracyFacts(site, contents, right),
           {
             name: 'Policy − reference, chosen',
             value: shownNumber(difference(sides.chosen)),
@@ -123,6 +116,44 @@ function PolicyFigures({
   );
 }
 
+/** Of how many the pairs are that are compared. */
+function sampleNote({ cache }: OpenedSite, { contents, table }: Sample): string {
+  const [scored, all] = [shownCount(table.pairIndex.length), shownCount(cache.rows)];
+  if (contents.length < table.pairIndex.length)
+    return `the first of ${scored} that were scored, a sample of ${all} in the cache`;
+  return contents.length < cache.rows
+    ? `all that were scored: a sample of ${all} in the cache`
+    : 'the whole cache';
+}
+
+/** Rewards accuracy of held-out pairs and of those that were trained on, each where there are any. */
+function accuracyFacts(
+  { cache, description }: OpenedSite,
+  contents: readonly PairContent[],
+  right: readonly boolean[],
+) {
+  const { config = {} } = description.run ?? {};
+  const held = heldOutPairs(cache.rows, config);
+  const fact = (name: string, among: (pair: number) => boolean, more = '') => {
+    const rights = right.filter((_, i) => among(contents[i]!.pairIndex));
+    if (rights.length === 0) return [];
+    const share = rights.filter((one) => one).length / rights.length;
+    return [
+      {
+        name,
+        value: shownShare(share),
+        note: `of ${shownCount(rights.length)} pairs: chosen gained more over the reference${more}`,
+      },
+    ];
+  };
+  if (held === undefined) return fact('Rewards accuracy', () => true, '; which were held out is not known');
+  const dropped = config['refTrust'] === 'drop' ? '; those that refTrust dropped are among them' : '';
+  return [
+    ...fact('Rewards accuracy, held out', (pair) => held.has(pair)),
+    ...fact('Rewards accuracy, training', (pair) => !held.has(pair), dropped),
+  ];
+}
+
 /** Reward margin of a pair over β: what chosen gained over the reference less what rejected did. */
 function margin(chosen: { ref: Float32Array; policy: Float32Array }, rejected: typeof chosen): number {
   const gained = ({ ref, policy }: typeof chosen) => policy.reduce((sum, lp, t) => sum + lp - ref[t]!, 0);
@@ -140,9 +171,8 @@ function SelectionMovement({
 }) {
   const policies = site.description.run?.policies ?? [];
   const others = policies.filter(({ name }) => name !== policy.name);
-  const at = policies.indexOf(policy);
   const [chosen, choose] = useState<string>();
-  const other = others.find(({ name }) => name === chosen) ?? policies[at - 1] ?? others[0];
+  const other = others.find(({ name }) => name === chosen) ?? farthestFrom(policy, others);
   const loaded = useLoaded(async () => other && site.policy(other.file), [site, other]);
   if (other === undefined)
     return <p class="note">The selection can be followed once there are two checkpoints.</p>;
@@ -165,6 +195,14 @@ function SelectionMovement({
       </Show>
     </section>
   );
+}
+
+/** The checkpoint most steps away: what moved over all of the training is seen first. */
+function farthestFrom(
+  { step }: PolicyDescription,
+  others: readonly PolicyDescription[],
+): PolicyDescription | undefined {
+  return [...others].sort((a, b) => Math.abs(b.step - step) - Math.abs(a.step - step))[0];
 }
 
 interface MovementTableProps {

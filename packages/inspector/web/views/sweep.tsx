@@ -20,7 +20,7 @@ import type { SweepDescription } from '../../src/site-contract.js';
 import { readSite } from '../files/site.js';
 import { useLooks } from '../metrics/looks.js';
 import { SweepTail } from '../metrics/sweep-tail.js';
-import { drawnRuns, STATE_KEY, type FollowedRun } from '../metrics/swept-runs.js';
+import { drawnRuns, type FollowedRun } from '../metrics/swept-runs.js';
 import type { OpenedSite } from '../opened-site.js';
 import { Choice } from '../parts/choice.js';
 import { Facts, shownCount } from '../parts/facts.js';
@@ -85,7 +85,7 @@ function useFollowed(site: OpenedSite, first: SweepDescription) {
 
 function SweepFigures({ sweep, runs, unread }: ReadSweep) {
   const keys = sweep.keys.filter((key) => key !== 'seed');
-  const metrics = useMemo(() => metricsOf(drawnRuns(runs)), [runs]);
+  const metrics = useMemo(() => metricsOf(drawnRuns(runs, keys).drawn), [runs]);
   const [chosen, setMetric] = useState<string>();
   const metric = chosen ?? metrics[0] ?? 'train/loss';
   const plots = useMemo(() => plotsOf(runs, keys, metric), [runs, metric]);
@@ -159,12 +159,14 @@ function metricsOf(runs: readonly SweptRun[]): string[] {
 function bestFacts(runs: readonly SweptRun[], keys: readonly string[], metric: string) {
   if (incomparableKeys(metric, keys).length > 0) return [];
   const configurations = configurationsOf(runs, keys);
+  // One alone is the best of nothing yet.
+  if (configurations.filter(({ finished }) => finished.length > 0).length < 2) return [];
   const best = bestOf(configurations, metric);
   const summary = best && summaryOf(best, metric);
   if (best === undefined || summary === undefined) return [];
   return [
     {
-      name: `Best by ${metric}, mean over seeds`,
+      name: `Best${runs.some(({ status }) => status !== 'finished') ? ' of those finished,' : ''} by ${metric}, mean over seeds`,
       value: shownNumber(summary.mean),
       note: tiedSettings(configurations, best, metric, keys),
     },
@@ -176,8 +178,7 @@ function plotsOf(runs: readonly FollowedRun[], keys: readonly string[], metric: 
     const figure = keyFigure(runs, role, metric);
     return figure === undefined ? [] : [[role.key, keyPlot(figure)]];
   });
-  const drawn = drawnRuns(runs);
-  const told = drawn.some(({ values }) => STATE_KEY in values) ? [...keys, STATE_KEY] : keys;
+  const { drawn, keys: told } = drawnRuns(runs, keys);
   const curves = curveFigure(ranked(configurationsOf(drawn, told), metric), metric);
   if (curves === undefined) return keyed;
   const [lines, context] = [

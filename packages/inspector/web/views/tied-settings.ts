@@ -1,6 +1,5 @@
 /** The settings that share a best value. */
-import type { configurationsOf} from '@selective-dpo/sweeps/plots';
-import { shownSetting, summaryOf } from '@selective-dpo/sweeps/plots';
+import { shownSetting, summaryOf, type configurationsOf } from '@selective-dpo/sweeps/plots';
 
 type Configuration = ReturnType<typeof configurationsOf>[number];
 

@@ -1,8 +1,8 @@
 /** Disks of random sizes, really mounted where this process may do so: some are too small, on some the work just fits. */
 import { spawnSync } from 'node:child_process';
-import { access, cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { SeededRandom } from '@selective-dpo/foundation';
+import { SeededRandom, isFolder } from '@selective-dpo/foundation';
 import { seedFor, type ScenarioSettings } from '../scenario.js';
 import { Tally, type TallyRow } from '../tally.js';
 import type { Job } from '../work/job.js';
@@ -40,7 +40,7 @@ function smallDisks(job: Job, folder: string, random: SeededRandom): Place {
       const disk = await mkdtemp(join(folder, 'disk-'));
       mount('-t', 'tmpfs', '-o', `size=${ENOUGH}`, 'none', disk);
       const out = join(disk, basename(prepared));
-      if (await exists(prepared)) await cp(prepared, out, { recursive: true });
+      if (await isFolder(prepared)) await cp(prepared, out, { recursive: true });
       await rm(dirname(prepared), { recursive: true });
       const room = Math.ceil((random.next() * LARGEST * job.undisturbed.bytes) / KIB);
       mount('-o', `remount,size=${usedKib(disk) + room}k`, disk);
@@ -76,9 +76,3 @@ function system(program: string, ...args: string[]): string {
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
   return stdout;
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

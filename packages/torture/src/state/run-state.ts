@@ -1,7 +1,6 @@
 /** What our own readers find in the folder of a run after a disturbance. */
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256 } from '@selective-dpo/foundation';
+import { kindOf, sha256 } from '@selective-dpo/foundation';
 import {
   CHECKPOINTS_FOLDER,
   FINAL_FOLDER,
@@ -31,7 +30,7 @@ export async function runResult(run: string): Promise<Map<string, string>> {
 export async function figuresIn(run: string): Promise<Record<string, unknown>[]> {
   const lines: Record<string, unknown>[] = [];
   const file = join(run, METRICS_FILE);
-  if (!(await exists(file))) return lines;
+  if ((await kindOf(file)) === undefined) return lines;
   for await (const { value } of metricsLines(file)) {
     lines.push(Object.fromEntries(Object.entries(value).filter(([name]) => !UNLIKE.test(name))));
   }
@@ -77,9 +76,3 @@ async function refuseOtherFigures(run: string, expected: readonly object[]): Pro
       throw new MixedState(`line ${i + 1} of the metrics`);
   }
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

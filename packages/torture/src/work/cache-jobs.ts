@@ -64,7 +64,7 @@ export class CacheJobs {
       await cp(parts, out, { recursive: true });
       return out;
     };
-    const request = (directory: string): WorkRequest => ({ work: 'merge', directory });
+    const request = (directory: string): WorkRequest => ({ work: 'merge', options: { directory } });
     const whole = await begin();
     const cost = await doUndisturbed(this.pool, request(whole));
     const published = new Map([...filled, ...(await filesOnTheWay(whole))]);

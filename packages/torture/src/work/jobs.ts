@@ -16,7 +16,8 @@ export interface OpenedJob {
 }
 
 /** Processes for a scenario: in the short form none is started that may not be needed. */
-export const openPool = ({ short }: Pick<ScenarioSettings, 'short'>) => new WorkerPool(short ? 0 : AHEAD);
+export const openPool = ({ short, folder }: Pick<ScenarioSettings, 'short' | 'folder'>) =>
+  new WorkerPool(short ? 0 : AHEAD, folder);
 
 /**
  * Makes one job after the other ready, in folders of their own inside `folder`; at the end no process of theirs is left.
@@ -26,7 +27,7 @@ export async function* openJobs(
   { folder, short }: Pick<ScenarioSettings, 'folder' | 'short'>,
   onlyShort?: 'score' | 'merge',
 ): AsyncGenerator<OpenedJob> {
-  const [pool, folders] = [openPool({ short }), new WorkFolders(folder)];
+  const [pool, folders] = [openPool({ folder, short }), new WorkFolders(folder)];
   const only = short ? onlyShort : undefined;
   try {
     const caches = await CacheJobs.open(pool, folders);

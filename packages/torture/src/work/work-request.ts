@@ -3,24 +3,40 @@ import { mergeCache } from '@selective-dpo/data';
 import type { ScoreOptions } from '@selective-dpo/ref-scorer';
 import type { TrainOptions } from '@selective-dpo/trainer';
 
-export type WorkRequest =
-  | { work: 'score'; options: ScoreOptions }
-  | { work: 'merge'; directory: string }
-  | { work: 'train'; options: TrainOptions };
+/** What each kind of work is told. */
+interface WorkOptions {
+  score: ScoreOptions;
+  merge: { directory: string };
+  train: TrainOptions;
+}
 
-/** Which modules a request needs; a process that has loaded them can begin at once. */
-export type WorkKind = WorkRequest['work'];
+/** Which modules work needs; a process that has loaded them can begin at once. */
+export type WorkKind = keyof WorkOptions;
 
-/** Loads what a kind of work needs; the function it gives does one. */
-export async function loadWork(kind: WorkKind): Promise<(request: WorkRequest) => Promise<void>> {
-  const { openEngine } = kind === 'merge' ? { openEngine: undefined } : await import('@selective-dpo/model');
-  await openEngine?.('wasm');
-  const { scoreDataset } =
-    kind === 'score' ? await import('@selective-dpo/ref-scorer') : { scoreDataset: undefined };
-  const { train } = kind === 'train' ? await import('@selective-dpo/trainer') : { train: undefined };
-  return async (request) => {
-    if (request.work === 'merge') await mergeCache(request.directory);
-    else if (request.work === 'score') await scoreDataset!(request.options);
-    else await train!(request.options);
-  };
+export interface WorkRequest<Kind extends WorkKind = WorkKind> {
+  work: Kind;
+  options: WorkOptions[Kind];
+}
+
+type Work<Kind extends WorkKind> = (options: WorkOptions[Kind]) => Promise<unknown>;
+
+const LOADERS: { [Kind in WorkKind]: () => Promise<Work<Kind>> } = {
+  score: async () => {
+    await openWasm();
+    return (await import('@selective-dpo/ref-scorer')).scoreDataset;
+  },
+  merge: () => Promise.resolve(({ directory }) => mergeCache(directory)),
+  train: async () => {
+    await openWasm();
+    return (await import('@selective-dpo/trainer')).train;
+  },
+};
+
+/** Loads what a kind of work needs; the function that it gives does one piece. */
+export async function loadWork<Kind extends WorkKind>(kind: Kind): Promise<Work<Kind>> {
+  return LOADERS[kind]();
+}
+
+async function openWasm(): Promise<void> {
+  await (await import('@selective-dpo/model')).openEngine('wasm');
 }

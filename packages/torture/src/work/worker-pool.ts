@@ -1,6 +1,5 @@
 /** Processes that have loaded what their work needs, so that a fault comes in the work and not in the loading. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WorkKind, WorkRequest } from './work-request.js';
@@ -22,8 +21,14 @@ export class WorkerPool {
   private readonly waiting = new Map<WorkKind, Promise<ChildProcess>[]>();
   private readonly all = new Set<ChildProcess>();
 
-  /** @param ahead processes of a kind that load while one works. */
-  constructor(private readonly ahead: number) {}
+  /**
+   * @param ahead processes of a kind that load while one works.
+   * @param folder where modules are kept compiled, which Node does from version 22 on.
+   */
+  constructor(
+    private readonly ahead: number,
+    private readonly folder: string,
+  ) {}
 
   /** Does one piece of work in a process of its own. @throws Error where the process ends in a way nobody asked for. */
   async run(request: WorkRequest, { killAfter, ...plan }: Disturbance = {}): Promise<Ending> {
@@ -62,13 +67,13 @@ export class WorkerPool {
   }
 
   private start(kind: WorkKind): Promise<ChildProcess> {
-    // From Node 22 on modules need not be compiled again.
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'sdpo-torture-modules') };
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(this.folder, 'modules') };
     const child = fork(PROGRAM, [kind], { env, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.all.add(child);
     const ready = new Promise<ChildProcess>((resolve, reject) => {
       child.once('message', () => resolve(child));
       child.once('exit', (code) => reject(new Error(`the worker ended with ${code} before it began`)));
+      child.once('error', reject);
     });
     // It counts for who takes it.
     ready.catch(() => undefined);

@@ -24,7 +24,7 @@ async function carryOut({ request, plan }: Order): Promise<Report> {
   faults.begin(plan);
   const started = performance.now();
   try {
-    await work(request);
+    await work(request.options);
     const { operations } = faults;
     return { type: 'done', seconds: (performance.now() - started) / 1000, operations };
   } catch (error) {

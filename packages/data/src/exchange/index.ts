@@ -1,0 +1,2 @@
+export { exportTrl, type ExportOptions } from './export-trl.js';
+export { importCache, type ImportCacheOptions } from './import-cache.js';
