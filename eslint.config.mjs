@@ -3,12 +3,13 @@ import tseslint from 'typescript-eslint';
 
 /**
  * Which workspace packages each package may import. Imports point one way:
- * torture → fuzz, cli → inspector, evaluation, server, stats → sweeps → trainer, ref-scorer, generation → model, data → foundation; model and data do not know each other.
+ * torture → fuzz, cli → inspector, evaluation, server, stats → sweeps → trainer, ref-scorer, generation, hub → model, data → foundation; model and data do not know each other.
  */
 const mayImport = {
   foundation: [],
   data: ['foundation'],
   model: ['foundation'],
+  hub: ['foundation', 'model'],
   'ref-scorer': ['foundation', 'data', 'model'],
   trainer: ['foundation', 'data', 'model'],
   generation: ['foundation', 'data', 'model'],
@@ -21,6 +22,7 @@ const mayImport = {
     'foundation',
     'data',
     'model',
+    'hub',
     'ref-scorer',
     'trainer',
     'generation',

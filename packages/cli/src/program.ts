@@ -4,6 +4,7 @@ import { addCacheCommand } from './commands/cache-command.js';
 import { addDemoCommand } from './commands/demo-command.js';
 import { addEngineCommand } from './commands/engine-command.js';
 import { addEvalCommand } from './commands/eval-command.js';
+import { addFetchCommand } from './commands/fetch-command.js';
 import { addGenerateCommand } from './commands/generate-command.js';
 import { addInspectCommand } from './commands/inspect-command.js';
 import { addScoreCommand } from './commands/score-command.js';
@@ -32,6 +33,7 @@ export function buildProgram(context: CommandContext): Command {
   addInspectCommand(program, context);
   addGenerateCommand(program, context);
   addServeCommand(program, context);
+  addFetchCommand(program, context);
   addCacheCommand(program, context);
   addStatsCommand(program, context);
   addEngineCommand(program, context);

@@ -16,7 +16,7 @@ export { loadProgramJudge, type ProgramRequest } from './judge/program-judge.js'
 export { judgePairs, rateAnswers, type JudgingOptions } from './judge/judge-answers.js';
 export type { PairwiseResult } from './judge/win-rate.js';
 export type { RatingResult } from './judge/rating-result.js';
-export { evaluatedModels, type EvaluatedModel } from './models/evaluated-model.js';
+export { evaluatedModels, type EvaluatedModel, type NamedModel } from './models/evaluated-model.js';
 export {
   answerQuestions,
   type AnswerQuestionsOptions,

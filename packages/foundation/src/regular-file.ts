@@ -31,6 +31,11 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
   });
 }
 
+/** Refuses what is no file that can be read. @throws InputError as {@link openRegularFile}. */
+export async function requireFile(path: string): Promise<void> {
+  await (await openRegularFile(path)).handle.close();
+}
+
 /**
  * The bytes of a file of at most `maxBytes`.
  * @throws InputError `file-too-large`, and those of {@link openRegularFile}.

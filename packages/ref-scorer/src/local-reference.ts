@@ -12,7 +12,7 @@ export async function localReference(
   options: ScoreOptions,
   beforeEngine: () => Promise<void>,
 ): Promise<Reference> {
-  const { modelDirectory, topLogprobs } = options;
+  const { modelDirectory, modelOrigin, topLogprobs } = options;
   const config = await readModelConfig(modelDirectory);
   refuseTooManyTop(topLogprobs, config.vocabSize);
   await beforeEngine();
@@ -23,6 +23,7 @@ export async function localReference(
     model: {
       weightsSha256: await weightsDigest(modelDirectory),
       configSha256: await sha256OfFile(join(modelDirectory, CONFIG_FILE)),
+      ...(modelOrigin && { origin: modelOrigin }),
     },
     identity: LocalScorer.identityOf(engine, batchTokens),
     vocabSize: config.vocabSize,

@@ -33,6 +33,8 @@ export interface DatasetOptions {
 export interface ScoreOptions extends DatasetOptions {
   /** Hugging Face directory of the reference. */
   modelDirectory: string;
+  /** Its name on the hub and the commit, where it came by them; the manifest records both. */
+  modelOrigin?: { repository: string; commit: string } | undefined;
   /** Directory with the policy's tokenizer and chat template; the reference's own by default. */
   tokenizerDirectory?: string | undefined;
   engine?: 'auto' | EngineName | undefined;

@@ -1,5 +1,6 @@
 export type { RunStatus, SweepReport, SweptRun } from './swept-run.js';
 export { planSweep, type SweepPlan } from './plan/plan-sweep.js';
+export type { PolicyLocator } from './plan/sources.js';
 export { keyOf, runNameOf, trainArguments, type PlannedRun } from './plan/planned-run.js';
 export { commandLines, shellQuote } from './command-lines.js';
 export { writeNxProjects } from './nx-projects.js';

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson, describeProblem, sha256 } from '@selective-dpo/foundation';
+import { InputError, canonicalJson, describeProblem, sha256 } from '@selective-dpo/foundation';
 import { resolveTrainingConfig } from '@selective-dpo/trainer';
 import { refusalOf } from '../../trainer/test/refusal.js';
 import { runDigest } from '../src/plan/planned-run.js';
@@ -223,5 +223,50 @@ describe('a bad sweep file', () => {
     const large = await sweepFile('', 'large.yaml');
     await writeFile(large, 'x'.repeat((1 << 20) + 1));
     expect((await refusalOf(() => planSweep(large))).map(({ code }) => code)).toEqual(['file-too-large']);
+  });
+});
+
+describe('a policy that is no folder', () => {
+  const knows = (given: string) => given.startsWith('org/');
+
+  it('is asked for once by its name, after all that costs nothing, and trained from where it was found', async () => {
+    const asked: string[][] = [];
+    const locate = (given: string, path: string) => {
+      asked.push([given, path]);
+      return Promise.resolve(join(dirname(path), '..', 'policy'));
+    };
+    const file = await sweepFile(['policy: org/name', 'cache: cache', 'seeds: [0, 1]']);
+    const { runs } = await planSweep(file, { knows, locate });
+    const folder = dirname(file);
+    expect(asked).toEqual([['org/name', join(folder, 'org', 'name')]]);
+    expect(runs.map(({ policyDirectory }) => policyDirectory)).toEqual([
+      join(folder, 'policy'),
+      join(folder, 'policy'),
+    ]);
+    const plain = await planOf('seeds: [0, 1]');
+    expect(plain.runs.map(({ digest }) => digest)).toEqual(runs.map(({ digest }) => digest));
+    const refused = async (...lines: string[]) => {
+      const broken = await sweepFile(lines, 'broken.yaml');
+      return (await refusalOf(() => planSweep(broken, { knows, locate }))).map(({ details }) => details.line);
+    };
+    // With another problem nothing is fetched; folders that are missing are all told of.
+    expect(await refused('policy: org/name', 'cache: absent')).toEqual([2]);
+    expect(await refused('policy: absent', 'cache: absent')).toEqual([1, 2]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('and is known to nobody is told of with its line', async () => {
+    const file = await sweepFile(['cache: cache', 'policy: org/name']);
+    const locate = () =>
+      Promise.reject(
+        new InputError('hub-model-missing', 'no such model', { file: 'org/name', hint: 'check the name' }),
+      );
+    expect(await refusalOf(() => planSweep(file, { knows, locate }))).toMatchObject([
+      { code: 'hub-model-missing', details: { file, line: 2, field: 'org/name', hint: 'check the name' } },
+    ]);
+    // Without anybody to ask it is a folder that is missing.
+    expect(await refusalOf(() => planSweep(file))).toMatchObject([
+      { code: 'sweep-source', details: { line: 2 } },
+    ]);
   });
 });

@@ -1,19 +1,19 @@
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { isFolder } from '@selective-dpo/foundation';
+import { isFolder, requireFile } from '@selective-dpo/foundation';
 import { BENCHMARKS, answerQuestions, evaluatedModels, type AnswerResult } from '@selective-dpo/evaluation';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 import { timestampClock } from './timestamp-clock.js';
 
 /** `sdpo eval answers`: a model's answers to a benchmark, for its own judge. */
 export function addEvalAnswersCommand(evaluation: Command, context: CommandContext): void {
-  evaluation
-    .command('answers')
+  addOfflineOption(evaluation.command('answers'))
     .description("answers to MT-Bench or Arena-Hard, in the layout that the benchmark's own judge reads")
-    .option('--model <dir>', 'model directory, run or checkpoint')
+    .option('--model <dir>', 'model directory, run, checkpoint, or org/name[@revision] on the hub')
     .option('--questions <file>', 'question.jsonl of the benchmark')
     .option('--format <name>', BENCHMARKS.join(', '))
     .option('--out <file>', 'the answers, or a folder for MODEL-ID.jsonl; finished ones in it are kept')
@@ -36,7 +36,9 @@ export function addEvalAnswersCommand(evaluation: Command, context: CommandConte
         const out = options.required('out', '--out', 'a file or a folder');
         const request = requestOf(options);
         options.finish();
-        const [model] = await evaluatedModels([folder]);
+        await requireFile(request.questionFile);
+        const locator = new ModelLocator(values, writer.listen, signal);
+        const [model] = await evaluatedModels([await locator.model(folder)]);
         const modelId = options.text('modelId') ?? model!.name.replaceAll('/', '-');
         const result = await answerQuestions({
           ...request,

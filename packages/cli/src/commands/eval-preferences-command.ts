@@ -1,24 +1,31 @@
 import type { Command } from 'commander';
+import { readManifest } from '@selective-dpo/data';
 import {
   SPLITS,
   evaluatePreferences,
   publishPairTable,
   type Estimate,
   type ModelReport,
+  type NamedModel,
   type PreferenceReport,
 } from '@selective-dpo/evaluation';
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
 import { renderTable, type TableRow } from '../demo/result-table.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader, collect } from '../options.js';
 
 /** `sdpo eval preferences`: held-out figures of models. */
 export function addEvalPreferencesCommand(evaluation: Command, context: CommandContext): void {
-  evaluation
-    .command('preferences')
+  addOfflineOption(evaluation.command('preferences'))
     .description('how well models tell chosen from rejected responses of a cache, with 95% intervals')
     .argument('[settings...]', 'key=value, as for sdpo train: keep, selection, beta, engine, …')
-    .option('--model <dir>', 'model directory, run or checkpoint; may be given again', collect, [])
+    .option(
+      '--model <dir>',
+      'model directory, run, checkpoint, or org/name[@revision] on the hub; may be given again',
+      collect,
+      [],
+    )
     .option('--cache <dir>', 'folder made by sdpo score')
     .option('--split <name>', SPLITS.join(', '), 'heldout')
     .option(
@@ -30,11 +37,15 @@ export function addEvalPreferencesCommand(evaluation: Command, context: CommandC
     .action((settings: string[], values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
         const options = new OptionReader(values);
-        const models = options.list('model', '--model', 'a model directory or a run');
+        const given = options.list('model', '--model', 'a model directory or a run');
         const cacheDirectory = options.required('cache', '--cache', 'a cache made by sdpo score');
         const split = options.oneOf('split', '--split', SPLITS) ?? 'heldout';
         options.finish();
         const out = options.text('out');
+        await readManifest(cacheDirectory);
+        const locator = new ModelLocator(values, writer.listen, signal);
+        const models: NamedModel[] = [];
+        for (const model of given) models.push(await locator.model(model));
         const request = {
           ...{ models, cacheDirectory, split, settings, runDirectory: options.text('run') },
           ...{ listener: writer.listen, signal },

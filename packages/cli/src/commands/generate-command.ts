@@ -16,6 +16,7 @@ import {
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
 import { formatCount } from '../console/format.js';
+import { ModelLocator } from '../model-locator.js';
 import { OptionReader, collect } from '../options.js';
 import { addGeneratorOptions, generatorOptions } from './generator-options.js';
 
@@ -62,7 +63,9 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         const texts = promptSource(options);
         options.finish();
         const prompts = await texts();
-        const { directory, options: opened } = await source();
+        const { directory, options: opened } = await source(
+          new ModelLocator(values, writer.listenOnError, signal),
+        );
         const generator = await openTextGenerator(directory, { ...opened, listener: writer.listenAside });
         try {
           const posed = prompts.map((prompt) =>

@@ -16,6 +16,7 @@ import { resolveTrainingConfig, readRun, runOfFolder } from '@selective-dpo/trai
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
 import { formatBytes, formatCount } from '../console/format.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 import { inspectPair } from './inspect-pair.js';
 
@@ -24,8 +25,7 @@ const SAMPLE = 64;
 
 /** `sdpo inspect`: look at a cache, a run or a sweep. */
 export function addInspectCommand(program: Command, context: CommandContext): void {
-  program
-    .command('inspect')
+  addOfflineOption(program.command('inspect'))
     .description(
       'look at a cache, a run or a sweep: a page on this machine, one file, or a pair on the terminal',
     )
@@ -34,11 +34,14 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       '[settings...]',
       'with --pair: key=value, as for sdpo train: selection, keep, spanUnit, seed, engine, …',
     )
-    .option('--tokenizer <dir>', 'folder of the tokenizer, for texts; it is remembered')
+    .option(
+      '--tokenizer <dir>',
+      'folder of the tokenizer, or org/name[@revision], for texts; it is remembered',
+    )
     .option('--cache <dir>', 'of a run: the cache it was trained from, for its pairs')
     .option(
       '--policy <dir>',
-      'the policy before training: of a run beside its checkpoints, with --pair for its scores',
+      'the policy before training, a folder or org/name[@revision]: of a run beside its checkpoints, with --pair for its scores',
     )
     .option('--sample <n>', "pairs that a run's policies are measured on, and pairs in a file (64)")
     .option(
@@ -53,7 +56,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
     .action((folder: string, settings: string[], values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
         const options = new OptionReader(values);
-        const request = {
+        const asked = {
           tokenizerDirectory: options.text('tokenizer'),
           cacheDirectory: options.text('cache'),
           policyDirectory: options.text('policy'),
@@ -68,6 +71,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         if (settings.length > 0 && modes[0] !== 'pair')
           options.refuse('settings', settings[0]!, 'only with --pair');
         options.finish();
+        const request = await located(asked, new ModelLocator(values, writer.listen, signal));
         const pair = options.text('pair');
         if (pair !== undefined) {
           const config = await resolveTrainingConfig(undefined, settings);
@@ -96,6 +100,18 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
         } else await serve(site, page, port, writer, signal);
       }),
     );
+}
+
+/** A request with folders in place of names on the hub. */
+async function located<
+  T extends { tokenizerDirectory: string | undefined; policyDirectory: string | undefined },
+>(request: T, locator: ModelLocator): Promise<T> {
+  const tokenizerDirectory = await locator.tokenizerFolder(request.tokenizerDirectory);
+  return {
+    ...request,
+    tokenizerDirectory,
+    policyDirectory: await locator.modelFolder(request.policyDirectory),
+  };
 }
 
 async function serve(

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { requireFile } from '@selective-dpo/foundation';
 import { PREFERENCE_LAYOUTS, type WorkerIndex } from '@selective-dpo/data';
 import { ENGINE_CHOICES } from '@selective-dpo/model';
 import {
@@ -15,6 +16,7 @@ import {
 } from '@selective-dpo/ref-scorer';
 import type { CommandContext } from '../command-context.js';
 import { formatCount } from '../console/format.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader, collect } from '../options.js';
 import { readTemplate } from './template-file.js';
 
@@ -25,10 +27,9 @@ const MAX_WORKERS = 10_000;
 
 /** `sdpo score`: stage one. */
 export function addScoreCommand(program: Command, context: CommandContext): void {
-  program
-    .command('score')
+  addOfflineOption(program.command('score'))
     .description('stage one: run the reference once over a preference dataset and cache every log-prob')
-    .option('--model <dir>', 'Hugging Face model directory of the reference')
+    .option('--model <dir>', 'the reference: Hugging Face model directory, or org/name[@revision] on the hub')
     .option('--data <file>', 'preference rows: JSONL, JSON, Parquet or Arrow')
     .option('--out <cache>', 'folder of the cache')
     .option('--tokenizer <dir>', "directory with the policy's tokenizer (default: the model's own)")
@@ -83,8 +84,10 @@ export function addScoreCommand(program: Command, context: CommandContext): void
         };
         options.finish();
         const template = options.text('chatTemplate');
+        await requireFile(request.dataFile);
+        const locator = new ModelLocator(values, writer.listen, signal);
         const result = await scoreDataset({
-          ...reference,
+          ...(await locatedReference(reference, locator)),
           ...request,
           ...(template === undefined ? {} : { chatTemplate: await readTemplate(template) }),
           listener: writer.listen,
@@ -98,6 +101,23 @@ export function addScoreCommand(program: Command, context: CommandContext): void
         ]);
       }),
     );
+}
+
+type ReferenceOptions =
+  Omit<ScoreOptions, 'dataFile' | 'outDirectory'> | Omit<ServerScoreOptions, 'dataFile' | 'outDirectory'>;
+
+/** The reference with folders in place of names on the hub. */
+async function locatedReference(
+  reference: ReferenceOptions,
+  locator: ModelLocator,
+): Promise<ReferenceOptions> {
+  if ('server' in reference) {
+    const { tokenizerDirectory } = reference;
+    return { ...reference, tokenizerDirectory: await locator.tokenizerFolder(tokenizerDirectory) };
+  }
+  const { directory, origin } = await locator.model(reference.modelDirectory);
+  const tokenizerDirectory = await locator.tokenizerFolder(reference.tokenizerDirectory);
+  return { ...reference, modelDirectory: directory, modelOrigin: origin, tokenizerDirectory };
 }
 
 /** Options that mean nothing for the other kind of reference, and what to do without them. */

@@ -4,6 +4,7 @@ import { openTextGenerator } from '@selective-dpo/generation';
 import { startModelServer, type RequestEvent } from '@selective-dpo/server';
 import type { CommandContext } from '../command-context.js';
 import type { ConsoleWriter } from '../console/console-writer.js';
+import { ModelLocator } from '../model-locator.js';
 import { OptionReader, collect } from '../options.js';
 import { addGeneratorOptions, generatorOptions } from './generator-options.js';
 
@@ -31,7 +32,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
         const port = options.whole('port', '--port', 0, 65_535);
         const maxRequests = options.whole('maxRequests', '--max-requests', 1, 10_000) ?? 1;
         options.finish();
-        const { directory, name, options: opened } = await source();
+        const {
+          directory,
+          name,
+          options: opened,
+        } = await source(new ModelLocator(values, writer.listen, signal));
         const modelId = options.text('modelId') ?? name;
         const generator = await openTextGenerator(directory, { ...opened, listener: writer.listen });
         try {

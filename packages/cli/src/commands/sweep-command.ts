@@ -20,6 +20,7 @@ import type { ConsoleWriter } from '../console/console-writer.js';
 import { formatCount } from '../console/format.js';
 import { SweepScreen } from '../console/sweep-screen.js';
 import { renderTable, type TableRow } from '../demo/result-table.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 
 const MAX_PARALLEL = 256;
@@ -34,8 +35,7 @@ const PROGRAM = [process.execPath, fileURLToPath(new URL('../../bin/sdpo.js', im
 
 /** `sdpo sweep`: many training runs out of one file. */
 export function addSweepCommand(program: Command, context: CommandContext): void {
-  program
-    .command('sweep')
+  addOfflineOption(program.command('sweep'))
     .description('run a grid of trainings; the same command again goes on where it was stopped')
     .argument('<file>', 'YAML: policy, cache, base, grid, list, runs, seeds')
     .option('--out <dir>', 'folder of the sweep: runs and results')
@@ -58,7 +58,8 @@ export function addSweepCommand(program: Command, context: CommandContext): void
         const modes = Object.entries(INSTEAD).filter(([name]) => options.flag(name));
         for (const [, flag] of modes.slice(1)) options.refuse(flag, `with ${modes[0]![1]}`, 'one of both');
         options.finish();
-        const plan = await planSweep(file);
+        const locator = new ModelLocator(values, writer.listen, signal);
+        const plan = await planSweep(file, locator);
         if (asked !== undefined) refuseUnheldMetric(asked, plan);
         const mode = modes[0]?.[0];
         if (mode === 'printCommands') {

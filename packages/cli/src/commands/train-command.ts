@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { readManifest } from '@selective-dpo/data';
 import { refuseInside } from '@selective-dpo/foundation';
 import {
   RUN_CONFIG_FILE,
@@ -11,15 +12,18 @@ import {
 } from '@selective-dpo/trainer';
 import type { CommandContext } from '../command-context.js';
 import { formatCount, twoColumns } from '../console/format.js';
+import { ModelLocator, addOfflineOption } from '../model-locator.js';
 import { OptionReader } from '../options.js';
 
 /** `sdpo train`: stage two. */
 export function addTrainCommand(program: Command, context: CommandContext): void {
-  program
-    .command('train')
+  addOfflineOption(program.command('train'))
     .description('stage two: train a policy on a reference cache')
     .argument('[settings...]', 'key=value, see below')
-    .option('--policy <dir>', 'Hugging Face model directory to start from')
+    .option(
+      '--policy <dir>',
+      'what to start from: Hugging Face model directory, or org/name[@revision] on the hub',
+    )
     .option('--cache <dir>', 'folder made by sdpo score')
     .option('--out <run>', 'folder of the run')
     .option('--memory-limit <size>', 'memory the process may take, e.g. 16GiB: short for memoryLimit=16GiB')
@@ -30,7 +34,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .action((settings: string[], values: Record<string, unknown>) =>
       context.run(values, async (writer, signal) => {
         const options = new OptionReader(values);
-        const policyDirectory = options.required('policy', '--policy', 'a model directory');
+        const policy = options.required('policy', '--policy', 'a model directory');
         const cacheDirectory = options.required('cache', '--cache', 'a cache made by sdpo score');
         const outDirectory = options.required('out', '--out', 'a folder');
         options.finish();
@@ -40,8 +44,10 @@ export function addTrainCommand(program: Command, context: CommandContext): void
         const limit = options.text('memoryLimit');
         const words = limit === undefined ? settings : [...settings, `memoryLimit=${limit}`];
         const config = await resolveTrainingConfig(file, words);
+        await readManifest(cacheDirectory);
+        const locator = new ModelLocator(values, writer.listen, signal);
         const result = await train({
-          policyDirectory,
+          policyDirectory: (await locator.model(policy)).directory,
           cacheDirectory,
           outDirectory,
           config,

@@ -4,7 +4,7 @@
  */
 import { Interrupted, describeProblem, problemsOf } from '@selective-dpo/foundation';
 import type { NoticeEvent, ProgressEvent } from '@selective-dpo/foundation';
-import { formatDuration, formatRate } from './format.js';
+import { formatBytes, formatDuration, formatRate } from './format.js';
 
 /** Where text goes: a stream that knows whether it is a terminal. */
 export interface TextStream {
@@ -25,7 +25,8 @@ const JSON_INTERVAL_MS = 1_000;
 
 export class ConsoleWriter {
   private lastProgressAt = -Infinity;
-  private lineOpen = false;
+  /** Where a line of progress stands that the next text must not be added to. */
+  private openLine: TextStream | undefined;
   private readonly told = new Set<string>();
   /** Lines of the block on the terminal that the next text takes the place of. */
   private blockLines = 0;
@@ -53,9 +54,19 @@ export class ConsoleWriter {
 
   /** Listener for libraries. */
   readonly listen = (event: ProgressEvent | NoticeEvent): void => {
-    if (event.type === 'progress') this.progress(event);
+    if (event.type === 'progress') this.progress(event, this.out);
     else if (this.json) this.writeJson(event);
     else this.line(event.message);
+  };
+
+  /** Listener of what comes before a command whose standard output is the work itself, such as fetching its model. */
+  readonly listenOnError = (event: ProgressEvent | NoticeEvent): void => {
+    if (event.type === 'progress') this.progress(event, this.err);
+    else if (this.json) this.writeJson(event);
+    else {
+      this.closeLine();
+      this.err.write(`${event.message}\n`);
+    }
   };
 
   /** The figures of a step or an evaluation: every one of them for programs, none for people. */
@@ -152,25 +163,21 @@ export class ConsoleWriter {
     return 1;
   }
 
-  private progress(event: ProgressEvent): void {
+  private progress(event: ProgressEvent, stream: TextStream): void {
     const ended = event.total !== undefined && event.done >= event.total;
-    if (this.tooSoon(this.interval) && !ended) return;
+    const lines = stream.isTTY === true ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
+    if (this.tooSoon(this.json ? JSON_INTERVAL_MS : lines) && !ended) return;
     if (this.json) {
       this.writeJson(event);
       return;
     }
-    if (!this.isTerminal) {
-      this.out.write(`${describeProgress(event)}\n`);
+    if (stream.isTTY !== true) {
+      stream.write(`${describeProgress(event)}\n`);
       return;
     }
-    this.out.write(`\r\u001b[2K${describeProgress(event, (this.out.columns ?? 80) - 1)}`);
-    this.lineOpen = true;
+    stream.write(`\r\u001b[2K${describeProgress(event, (stream.columns ?? 80) - 1)}`);
+    this.openLine = stream;
     if (ended) this.closeLine();
-  }
-
-  private get interval(): number {
-    if (this.json) return JSON_INTERVAL_MS;
-    return this.isTerminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS;
   }
 
   /** Whether something was shown less than so long ago; if not, something is shown now. */
@@ -182,8 +189,8 @@ export class ConsoleWriter {
   }
 
   private closeLine(): void {
-    if (this.lineOpen) this.out.write('\n');
-    this.lineOpen = false;
+    this.openLine?.write('\n');
+    this.openLine = undefined;
     // Up to the block's first line, each line erased.
     if (this.blockLines > 0) {
       this.out.write(`\r\u001b[2K${'\u001b[1A\u001b[2K'.repeat(this.blockLines - 1)}`);
@@ -205,10 +212,13 @@ export function withoutControls(text: string): string {
 /** Parts that do not fit a width are left out whole, the last first: a number cut short would be another number. */
 function describeProgress(event: ProgressEvent, width = Infinity): string {
   const { stage, done, total, unit, ratePerSecond, secondsLeft, figures } = event;
+  const isBytes = unit === 'bytes';
   const parts = [
-    total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`,
+    ...(isBytes
+      ? [total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`]
+      : [total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`]),
     total === undefined || total === 0 ? '' : `${Math.floor((100 * done) / total)}%`,
-    `${formatRate(ratePerSecond)} ${unit}/s`,
+    isBytes ? `${formatBytes(Math.round(ratePerSecond))}/s` : `${formatRate(ratePerSecond)} ${unit}/s`,
     secondsLeft === undefined ? '' : `${formatDuration(secondsLeft)} left`,
     ...Object.entries(figures ?? {}).map(([name, value]) => `${name} ${formatRate(value)}`),
   ].filter((part) => part !== '');

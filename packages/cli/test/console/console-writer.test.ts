@@ -37,6 +37,29 @@ describe('progress', () => {
     expect(written.out).toMatch(/100%[^\n]*\n$/);
   });
 
+  it('of bytes is told in units of them, on standard error where that is asked for', () => {
+    const { writer, written } = writerOn({});
+    const bytes = {
+      ...progress(3 << 20),
+      stage: 'fetch',
+      unit: 'bytes',
+      total: 3 * 2 ** 30,
+      ratePerSecond: 1_572_864.4,
+    };
+    writer.listenOnError({ ...bytes, figures: {} });
+    writer.listenOnError({ type: 'notice', code: 'waiting', message: 'waiting' });
+    expect(written).toEqual({
+      out: '',
+      err: 'fetch: 3.0 MB of 3.0 GB · 0% · 1.5 MB/s · 1m 11s left\nwaiting\n',
+    });
+    const json = writerOn({ json: true });
+    json.writer.listenOnError({ type: 'notice', code: 'waiting', message: 'waiting' });
+    expect(json.written).toEqual({
+      out: '{"type":"notice","code":"waiting","message":"waiting"}\n',
+      err: '',
+    });
+  });
+
   it('on a narrow terminal leaves figures out whole and never cuts a number', () => {
     for (let columns = 20; columns < 90; columns++) {
       const { writer, written } = writerOn({ columns });

@@ -26,20 +26,41 @@ export interface Outcome {
 
 export const freshFolder = () => mkdtemp(join(tmpdir(), 'sdpo-e2e-'));
 
+export interface RunOptions {
+  /** Variables besides those of the tests. */
+  environment?: Record<string, string>;
+  /** SIGKILL after so many milliseconds, or once this is true, unless it ended before. */
+  kill?: number | (() => boolean);
+  /** Ctrl-C once this is true. */
+  interrupt?: () => boolean;
+}
+
 /**
  * Runs the built command in a process of its own.
- * @param kill SIGKILL after so many milliseconds, or once this is true, unless it ended before.
+ * @param how options, or `kill` alone.
  */
-export function sdpo(args: readonly string[], kill?: number | (() => boolean)): Promise<Outcome> {
+export function sdpo(
+  args: readonly string[],
+  how: number | (() => boolean) | RunOptions = {},
+): Promise<Outcome> {
   const started = performance.now();
+  const { environment, kill, interrupt } = typeof how === 'object' ? how : { kill: how };
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, ...environment };
+    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()));
     child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
     const due = typeof kill === 'number' ? () => performance.now() - started >= kill : kill;
-    const timer = due && setInterval(() => due() && child.kill('SIGKILL'), 2);
+    let timer = due && setInterval(() => due() && child.kill('SIGKILL'), 2);
+    if (interrupt !== undefined) {
+      timer = setInterval(() => {
+        if (!interrupt()) return;
+        clearInterval(timer);
+        child.kill('SIGINT');
+      }, 2);
+    }
     child.on('error', reject);
     child.on('close', (code) => {
       clearInterval(timer);

@@ -12,7 +12,16 @@ export const CACHE_SCHEMA_VERSION = 1;
 /** Names of served models that are taken: of repositories and folders, and nothing that Markdown or a terminal reads. */
 export const SERVED_NAME = /^[\w./:@+ -]{1,512}$/;
 
+/** Names of repositories that are taken. */
+const HUB_NAME = /^[\w.-]{1,96}\/[\w.-]{1,96}$/;
+
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A model's name on the hub and what it stood for. */
+const originSchema = z.strictObject({
+  repository: z.string().regex(HUB_NAME),
+  commit: z.string().regex(/^[0-9a-f]{40}$/),
+});
 
 export const cacheInputsSchema = z.strictObject({
   schemaVersion: z.literal(CACHE_SCHEMA_VERSION),
@@ -41,7 +50,12 @@ export const cacheInputsSchema = z.strictObject({
   }),
   /** Digests of a model's files, or the name under which a server offers a model, or an import names it, whose files are not seen. */
   model: z.union([
-    z.strictObject({ weightsSha256: digest, configSha256: digest }),
+    z.strictObject({
+      weightsSha256: digest,
+      configSha256: digest,
+      /** What the model was called on the hub; absent for a folder. It decides no value: the digests do. */
+      origin: originSchema.optional(),
+    }),
     z.strictObject({ servedModel: z.string().regex(SERVED_NAME) }),
     z.strictObject({ importedModel: z.string().regex(SERVED_NAME) }),
   ]),
@@ -54,12 +68,13 @@ export const cacheInputsSchema = z.strictObject({
 
 export type CacheInputs = z.infer<typeof cacheInputsSchema>;
 
-/** The reference for people and model cards: the digest of its weights, or its name on a server. */
+/** The reference for people and model cards: the digest of its weights with its name on the hub, or its name on a server. */
 export function describeReference(model: CacheInputs['model']): string {
   if ('servedModel' in model) return `${model.servedModel}, on a server: digest of its weights not known`;
   if ('importedModel' in model)
     return `${model.importedModel}, scored elsewhere: digest of its weights not known`;
-  return model.weightsSha256;
+  const { weightsSha256, origin } = model;
+  return origin === undefined ? weightsSha256 : `${weightsSha256}, ${origin.repository} at ${origin.commit}`;
 }
 
 /**
@@ -87,12 +102,13 @@ const PARTS: Record<string, string> = {
 };
 
 /**
- * Refuses to mix: names every part of the inputs that differs between a cache that is there and the one that is wanted.
+ * Refuses to mix: names every part of the inputs that differs between a cache that is there and the one that is wanted. A model by
+ * its name and the same model in a folder are no difference.
  * @throws InputErrors of code `cache-inputs-differ`, one a part.
  */
 export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory: string): void {
-  const before = flatten(there);
-  const now = flatten(wanted);
+  const before = decidingValues(there);
+  const now = decidingValues(wanted);
   const differing = new Map<string, string[]>();
   for (const key of new Set([...before.keys(), ...now.keys()])) {
     if (canonicalJson(before.get(key)) === canonicalJson(now.get(key))) continue;
@@ -116,6 +132,13 @@ export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory
 
 function described(values: Map<string, unknown>, keys: readonly string[]): string {
   return keys.map((key) => (values.has(key) ? quoteValue(values.get(key)) : 'nothing')).join(', ');
+}
+
+/** What decides a cache's values, by dotted keys. */
+function decidingValues(inputs: unknown): Map<string, unknown> {
+  const values = flatten(inputs);
+  for (const key of values.keys()) if (key.startsWith('model.origin.')) values.delete(key);
+  return values;
 }
 
 /** Dotted key of every value that is no object; an empty object is a value. */

@@ -50,3 +50,39 @@ it.each([
 ])('%s is no model of a cache', async (_, model) => {
   await expect(CacheWriter.open(await freshFolder(), sampleInputs({ model }))).rejects.toThrow();
 });
+
+it('a model’s name on the hub is recorded, and is no other input than the same model in a folder', async () => {
+  const { model } = sampleInputs() as { model: object };
+  const origin = { repository: 'org/name', commit: 'c'.repeat(40) };
+  const named = { ...model, origin } as CacheInputs['model'];
+  const directory = await freshFolder();
+  const rows = sampleRows(50);
+  // Begun in a folder, ended by the name.
+  let writer = await CacheWriter.open(directory, sampleInputs());
+  await writer.publishShard(rows.slice(0, 40));
+  await writer.close();
+  writer = await CacheWriter.open(directory, sampleInputs({ model: named }));
+  expect(writer.resumeFrom).toEqual({ shards: 1, rows: 40 });
+  await writer.publishShard(rows.slice(40));
+  await writeFile(join(directory, DROPPED_FILE), '');
+  await writer.finish({});
+  await writer.close();
+  await verifyCache(directory);
+  expect((await readManifest(directory)).inputs.model).toEqual(named);
+  expect(describeReference(named)).toBe(`${'a'.repeat(64)}, org/name at ${'c'.repeat(40)}`);
+  const again = await CacheWriter.open(directory, sampleInputs());
+  expect(again.complete?.rows).toBe(50);
+  await again.close();
+  // Negative control: other weights under the same name.
+  const other = { ...named, weightsSha256: 'b'.repeat(64) };
+  await expect(CacheWriter.open(directory, sampleInputs({ model: other }))).rejects.toThrow('reference');
+});
+
+it.each([
+  ['a path', { repository: '../../etc', commit: 'c'.repeat(40) }],
+  ['Markdown', { repository: 'a|b/c', commit: 'c'.repeat(40) }],
+  ['a branch', { repository: 'org/name', commit: 'main' }],
+])('%s is no origin', async (_, origin) => {
+  const model = { ...sampleInputs().model, origin } as CacheInputs['model'];
+  await expect(CacheWriter.open(await freshFolder(), sampleInputs({ model }))).rejects.toThrow();
+});

@@ -13,21 +13,36 @@ export interface EvaluatedModel {
   run?: { directory: string; identity: RunIdentity };
 }
 
+/** A model that is called otherwise than its folder: by its name on the hub. */
+export interface NamedModel {
+  /** The name, or the folder as it was given. */
+  given: string;
+  directory: string;
+}
+
 /**
  * The models behind folders, each a model directory, a run (its `final/`) or a run's checkpoint.
  * @throws InputError, InputErrors `file-not-found`, `not-a-folder`, `run-unfinished`, `run-damaged`, …
  */
-export async function evaluatedModels(folders: readonly string[]): Promise<EvaluatedModel[]> {
-  const names = folders.map(shortName);
-  const unique = new Set(names).size === names.length ? names : folders.map((folder) => resolve(folder));
+export async function evaluatedModels(models: readonly (string | NamedModel)[]): Promise<EvaluatedModel[]> {
+  const given = models.map((model) =>
+    typeof model === 'string' ? { given: model, directory: model } : model,
+  );
+  const names = given.map((model) => (isNamed(model) ? model.given : shortName(model.directory)));
+  const unique =
+    new Set(names).size === names.length
+      ? names
+      : given.map((model) => (isNamed(model) ? model.given : resolve(model.directory)));
   if (new Set(unique).size < unique.length) {
     throw new InputError('model-twice', 'a model is given twice', {
       field: '--model',
       expected: 'another folder each',
     });
   }
-  return allOrProblems(folders.map((folder, i) => evaluatedModel(folder, unique[i]!)));
+  return allOrProblems(given.map(({ directory }, i) => evaluatedModel(directory, unique[i]!)));
 }
+
+const isNamed = ({ given, directory }: NamedModel): boolean => given !== directory;
 
 async function evaluatedModel(folder: string, name: string): Promise<EvaluatedModel> {
   await requireFolder(folder, 'a model directory, a run or a checkpoint');

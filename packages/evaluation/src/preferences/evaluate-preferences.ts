@@ -17,14 +17,14 @@ import {
   type TrainingConfig,
 } from '@selective-dpo/trainer';
 import { PoissonBootstrap, type Estimate } from '../statistics/poisson-bootstrap.js';
-import { evaluatedModels, type EvaluatedModel } from '../models/evaluated-model.js';
+import { evaluatedModels, type EvaluatedModel, type NamedModel } from '../models/evaluated-model.js';
 import { rowsToEvaluate, type Split } from './evaluated-rows.js';
 import { MEANS, pairFigures, pairMeans, type PairFigures } from './pair-figures.js';
 import { TokenStatisticsGatherer, type TokenStatistics } from './token-statistics.js';
 
 export interface EvaluatePreferencesOptions {
   /** Model directories, runs or checkpoints; at least one. */
-  models: readonly string[];
+  models: readonly (string | NamedModel)[];
   cacheDirectory: string;
   split: Split;
   /** The run whose held-out pairs and settings are meant; default: that of the first model that has one. */

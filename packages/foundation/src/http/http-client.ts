@@ -2,6 +2,7 @@
  * One exchange with a server that nobody has checked: bounded in time and bytes, no redirect followed, the key sent to the
  * address asked for alone and blotted out of whatever comes back.
  */
+import { IdleLimit, piecesOf } from './answer-stream.js';
 import { BodyTooLarge, readBounded } from './bounded-body.js';
 import { retryAfter } from './retry-delay.js';
 import { InputError } from '../errors.js';
@@ -20,6 +21,27 @@ export interface HttpAnswer {
   status: number;
   headers: Headers;
   body: string;
+}
+
+/** A GET whose answer is read as it comes. */
+export interface StreamCall {
+  /** The longest wait for the headers, and for each piece behind them. */
+  idleMs: number;
+  signal: AbortSignal;
+  /** First byte that is wanted (RFC 9110, 14.2); 0 for all. A server may give all the same: look at status and headers. */
+  from: number;
+}
+
+export interface StreamedAnswer {
+  status: number;
+  headers: Headers;
+  /**
+   * The body; leaving it early ends the connection.
+   * @throws TransientFailure where it breaks off or nothing comes for long; the signal's reason once it is aborted.
+   */
+  pieces: AsyncGenerator<Uint8Array, void>;
+  /** Ends the connection where the body is of no interest. */
+  abandon(): void;
 }
 
 /** The call failed, and may succeed when it is made again. */
@@ -66,7 +88,7 @@ export class HttpClient {
         headers: {
           accept: 'application/json',
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(this.key === undefined ? {} : { authorization: `Bearer ${this.key}` }),
+          ...this.authorization(),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.any([signal, clock]),
@@ -78,6 +100,42 @@ export class HttpClient {
       if (clock.aborted) throw new TransientFailure(`no answer within ${timeoutMs / 1000} s`, 'timeout');
       throw new TransientFailure(this.blotted(causeOf(error)), 'connection');
     }
+  }
+
+  /**
+   * Sends a GET and leaves the body to the caller. Every status is an answer, redirects included. The body is asked for without
+   * compression, so that lengths and ranges count bytes of the file.
+   * @throws TransientFailure without headers; the signal's reason once it is aborted.
+   */
+  async stream(address: URL, { idleMs, signal, from }: StreamCall): Promise<StreamedAnswer> {
+    const idle = new IdleLimit(idleMs);
+    const explained = (error: unknown): unknown => {
+      if (signal.aborted) return signal.reason;
+      if (idle.signal.aborted) return new TransientFailure(`nothing came for ${idleMs / 1000} s`, 'timeout');
+      return new TransientFailure(this.blotted(causeOf(error)), 'connection');
+    };
+    try {
+      idle.start();
+      const { status, headers, body } = await fetch(address, {
+        redirect: 'manual',
+        headers: {
+          accept: '*/*',
+          // A range brings the other header along (Fetch standard, HTTP-network-or-cache fetch).
+          ...(from === 0 ? { 'accept-encoding': 'identity' } : { range: `bytes=${from}-` }),
+          ...this.authorization(),
+        },
+        signal: AbortSignal.any([signal, idle.signal]),
+      });
+      idle.stop();
+      return { status, headers, pieces: piecesOf(body, idle, explained), abandon: () => idle.abandon() };
+    } catch (error) {
+      idle.stop();
+      throw explained(error);
+    }
+  }
+
+  private authorization(): Record<string, string> {
+    return this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
   }
 
   /** A text without the key. */

@@ -2,7 +2,15 @@ export { parseHeader, parseHeaderLength, MAX_HEADER_BYTES } from './safetensors-
 export type { SafetensorsHeader, TensorInfo } from './safetensors-header.js';
 export { openSafetensors, SafetensorsFile } from './safetensors-reader.js';
 export { writeSafetensors, type TensorSource, type WritableDtype } from './safetensors-writer.js';
-export { openWeights, weightsDigest, Weights, WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from './weights.js';
+export {
+  missingWeights,
+  openWeights,
+  readWeightIndex,
+  weightsDigest,
+  Weights,
+  WEIGHTS_FILE,
+  WEIGHTS_INDEX_FILE,
+} from './weights.js';
 export { DEFAULT_MAX_SHARD_BYTES, writeWeights, type WeightsOptions } from './weights-writer.js';
 export { CONFIG_FILE, parseModelConfig, readModelConfig } from './model-config.js';
 export type { Architecture, ModelConfig } from './model-config.js';

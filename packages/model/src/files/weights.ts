@@ -101,12 +101,12 @@ export async function openWeights(directory: string): Promise<Weights> {
     return new Weights(directory, [await openSafetensors(join(directory, WEIGHTS_FILE))]);
   }
   if (entries.has(WEIGHTS_INDEX_FILE)) return openSharded(directory);
-  throw explainMissing(directory, [...entries]);
+  throw missingWeights(directory, [...entries]);
 }
 
 async function openSharded(directory: string): Promise<Weights> {
   const index = join(directory, WEIGHTS_INDEX_FILE);
-  const weightMap = readWeightMap(await readJsonFile(index, MAX_INDEX_BYTES), index);
+  const weightMap = await readWeightIndex(index);
   const names = [...new Set(weightMap.values())].sort();
   const paths = names.map((name) => resolveInside(directory, name, index));
   const files: SafetensorsFile[] = [];
@@ -120,7 +120,12 @@ async function openSharded(directory: string): Promise<Weights> {
   return new Weights(directory, files);
 }
 
-function readWeightMap(root: JsonValue, index: string): Map<string, string> {
+/**
+ * Which file an index names for each tensor. The names are as they stand there: not checked.
+ * @throws InputError `weights-index` for another structure, and those of reading JSON.
+ */
+export async function readWeightIndex(index: string): Promise<Map<string, string>> {
+  const root: JsonValue = await readJsonFile(index, MAX_INDEX_BYTES);
   const map = isJsonObject(root) && Object.hasOwn(root, 'weight_map') ? root['weight_map'] : undefined;
   const pairs = isJsonObject(map) ? Object.entries(map) : [];
   if (pairs.length === 0 || pairs.some(([, name]) => typeof name !== 'string')) {
@@ -166,7 +171,12 @@ function checkIndex(
   throwProblems(problems);
 }
 
-function explainMissing(directory: string, entries: string[]): InputError {
+/**
+ * Says what a model without safetensors has instead: `weights-format` or `weights-missing`.
+ * @param directory the folder, or the model's name.
+ * @param entries names of its files.
+ */
+export function missingWeights(directory: string, entries: readonly string[]): InputError {
   const other = entries.find((name) =>
     /^(pytorch_model.*\.bin(\.index\.json)?|tf_model\.h5|flax_model\.msgpack|.*\.gguf|.*\.pth)$/.test(name),
   );

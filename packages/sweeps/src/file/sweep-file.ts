@@ -18,6 +18,8 @@ export type SourceKey = (typeof SOURCE_KEYS)[number];
 /** A folder of policies or caches, by the name that settings may use for it. */
 export interface Source {
   name: string;
+  /** As it stands in the file. */
+  given: string;
   directory: string;
   line: number;
 }
@@ -122,7 +124,8 @@ function sourcesOf(yaml: YamlOutline, { name: kind, line, node }: OutlinePair): 
   const sources = pairs.flatMap((pair) => {
     const path = yaml.scalar(pair.node, pair.line, named ? `${kind}.${pair.name}` : kind);
     if (path === undefined) return [];
-    return [{ name: pair.name, directory: pathFrom(yaml.file, String(path)), line: pair.line }];
+    const given = String(path);
+    return [{ name: pair.name, given, directory: pathFrom(yaml.file, given), line: pair.line }];
   });
   return { named, sources };
 }

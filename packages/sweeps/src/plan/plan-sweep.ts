@@ -5,7 +5,7 @@ import { readSweepFile, type Setting, type Source, type SweepFile } from '../fil
 import type { Scalar } from '../file/yaml-outline.js';
 import { checkCombinations, combinations, type Combination } from './combinations.js';
 import { KEY_DIGITS, folderName, runDigest, type PlannedRun } from './planned-run.js';
-import { SweepSources, partOfSources } from './sources.js';
+import { SweepSources, partOfSources, type PolicyLocator } from './sources.js';
 
 export interface SweepPlan {
   file: string;
@@ -19,12 +19,14 @@ const MAX_PROBLEMS = 100;
 
 /**
  * Reads and checks a sweep.
- * @throws InputErrors with every problem of the file and of the folders it names; InputError for a file that cannot be read.
+ * @param locator asked for policies that are no folders.
+ * @throws InputErrors with every problem of the file and of the folders it names; InputError for a file that cannot be read;
+ *   Interrupted where the locator was stopped.
  */
-export async function planSweep(file: string): Promise<SweepPlan> {
+export async function planSweep(file: string, locator?: PolicyLocator): Promise<SweepPlan> {
   const problems: InputError[] = [];
   const sweep = await readSweepFile(file, problems);
-  const sources = new SweepSources(sweep, problems);
+  const sources = new SweepSources(sweep, problems, locator);
   sources.addImpliedAxes();
   checkCombinations(sweep, problems);
   await checkSettings(sweep, sources, problems);
@@ -53,7 +55,8 @@ async function checkSettings(sweep: SweepFile, sources: SweepSources, problems: 
   for (const { key, line, settings } of sweep.grid) {
     if (settings.length === 0) noteUnknownKey({ key, value: '', file: sweep.file, line }, problems);
   }
-  for (const kind of ['policy', 'cache'] as const) {
+  // Policies last: one may have to be fetched.
+  for (const kind of ['cache', 'policy'] as const) {
     const chosen = choosing.flatMap((part) => part.sources).filter(({ key }) => key === kind);
     const named = chosen.flatMap((setting) => sources.chosen(setting) ?? []);
     const all = [...sweep.sources[kind].sources, ...named];
@@ -96,7 +99,7 @@ async function planRun(
   };
   return {
     ...{ name, folder: folderName(name, key), key, digest, made },
-    ...{ policyDirectory: policy.directory, cacheDirectory: cache.directory },
+    ...{ policyDirectory: sources.folderOf(policy), cacheDirectory: sources.folderOf(cache) },
     values: Object.fromEntries(sweptKeys.map((swept) => [swept, known[swept]!])),
   };
 }

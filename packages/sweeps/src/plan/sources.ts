@@ -21,13 +21,28 @@ export function partOfSources(settings: readonly Setting[]): { sources: Setting[
   };
 }
 
+/** Finds policies that are no folders, such as models on the hub. */
+export interface PolicyLocator {
+  /** Whether what stands in the file may be something else than a folder. */
+  knows(given: string): boolean;
+  /**
+   * The folder of such a policy, which may have to be fetched.
+   * @param path the folder that it would be otherwise.
+   * @throws InputError, InputErrors; Interrupted.
+   */
+  locate(given: string, path: string): Promise<string>;
+}
+
 /** Resolves and checks the policies and caches of one sweep; each folder's digest is computed once. */
 export class SweepSources {
   private readonly digests = new Map<string, string>();
+  /** Folders of policies that are named otherwise, by the paths that their names would be. */
+  private readonly located = new Map<string, string>();
 
   constructor(
     private readonly sweep: SweepFile,
     private readonly problems: InputError[],
+    private readonly locator: PolicyLocator | undefined,
   ) {}
 
   /** Where several folders have names and no setting chooses among them, every one of them is run. */
@@ -49,7 +64,7 @@ export class SweepSources {
   chosen({ key, value, line }: Setting): Source | undefined {
     const { named, sources } = this.sweep.sources[key as SourceKey];
     if (!named && typeof value === 'string') {
-      return { name: value, directory: pathFrom(this.sweep.file, value), line };
+      return { name: value, given: value, directory: pathFrom(this.sweep.file, value), line };
     }
     const source = sources.find(({ name }) => name === String(value));
     if (source === undefined) {
@@ -75,8 +90,11 @@ export class SweepSources {
     return undefined;
   }
 
-  /** Notes what is wrong with a folder before anything is read through. */
-  async check(kind: SourceKey, { directory, line }: Source): Promise<void> {
+  /** Notes what is wrong with a folder before anything is read through. A policy that is no folder may be known by its name. */
+  async check(kind: SourceKey, source: Source): Promise<void> {
+    const { line } = source;
+    if (kind === 'policy' && !(await this.locate(source))) return;
+    const directory = this.folderOf(source);
     const found = await kindOf(directory);
     if (found !== 'a folder') {
       const given = quoteValue(directory);
@@ -98,8 +116,31 @@ export class SweepSources {
     }
   }
 
+  /** Finds a policy that is no folder; with problems in the file nothing is fetched. Returns whether there is a folder to check. */
+  private async locate({ given, directory, line }: Source): Promise<boolean> {
+    if (this.locator?.knows(given) !== true || (await kindOf(directory)) !== undefined) return true;
+    if (this.problems.length > 0) return false;
+    try {
+      this.located.set(directory, await this.locator.locate(given, directory));
+      return true;
+    } catch (error) {
+      const problems = problemsOf(error);
+      if (problems === undefined) throw error;
+      for (const { code, message, details } of problems) {
+        this.refuse(line, code, message, { field: given, ...details, file: this.sweep.file });
+      }
+      return false;
+    }
+  }
+
+  /** Where a source that was checked lies. */
+  folderOf({ directory }: Pick<Source, 'directory'>): string {
+    return this.located.get(directory) ?? directory;
+  }
+
   /** SHA-256 of a policy's weights or of a cache's manifest. @throws InputError those of both. */
-  async digest(kind: SourceKey, { directory }: Source): Promise<string> {
+  async digest(kind: SourceKey, source: Source): Promise<string> {
+    const directory = this.folderOf(source);
     const known = this.digests.get(`${kind} ${directory}`);
     if (known !== undefined) return known;
     const digest = kind === 'cache' ? (await readManifest(directory)).digest : await weightsDigest(directory);
