@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 /**
  * Which workspace packages each package may import. Imports point one way:
- * torture → cli → inspector, evaluation, server, stats → sweeps → trainer, ref-scorer, generation, hub → model, data → foundation; model and data do not know each other.
+ * torture → fuzz, cli → inspector, evaluation, server, stats → sweeps → trainer, ref-scorer, generation, hub → model, data → foundation; model and data do not know each other.
  */
 const mayImport = {
   foundation: [],
@@ -32,7 +32,8 @@ const mayImport = {
     'sweeps',
     'inspector',
   ],
-  torture: ['foundation', 'data', 'model', 'ref-scorer', 'trainer'],
+  fuzz: ['foundation', 'data', 'model', 'trainer', 'server', 'sweeps'],
+  torture: ['foundation', 'data', 'model', 'ref-scorer', 'trainer', 'fuzz'],
 };
 
 const boundaries = Object.entries(mayImport).map(([name, allowed]) => ({

@@ -73,6 +73,9 @@ export class Interrupted extends Error {
   }
 }
 
+/** Controls, also those of 8 bits that terminals obey, ends of lines, and marks that turn the direction of text. */
+// eslint-disable-next-line no-control-regex
+const UNSHOWN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 const MAX_QUOTED = 200;
 const MAX_PART = 1000;
 
@@ -99,8 +102,9 @@ function shortened(text: string): string {
 }
 
 function onOneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => JSON.stringify(c).slice(1, -1));
+  return text.replace(UNSHOWN, (c) =>
+    c < ' ' ? JSON.stringify(c).slice(1, -1) : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** A value as it appears in a message: JSON, cut to 200 characters. */

@@ -35,6 +35,14 @@ describe('describeProblem', () => {
     );
   });
 
+  it('shows controls, also those of eight bits, and marks that turn text, as escapes', () => {
+    const found = '\u009b2J\u007f\u0085\u2028\u202e\u001b[2J';
+    const line = describeProblem(new InputError('x', 'm', { file: found, found }));
+    const shown = '\\u009b2J\\u007f\\u0085\\u2028\\u202e\\u001b[2J';
+    expect(line).toBe(`${shown}: m; found ${shown}`);
+    expect(describeProblem(new InputError('x', 'é🙂'))).toBe('é🙂');
+  });
+
   it('keeps a line break in the input from becoming a second line', () => {
     expect(describeProblem(new InputError('x', 'a\nb\u001b[31m'))).toBe('a\\nb\\u001b[31m');
   });

@@ -41,6 +41,14 @@ function isStop(value: unknown): value is string | string[] {
   return Array.isArray(value) ? value.length <= MAX_STOPS && value.every(isOne) : isOne(value);
 }
 
+/** By hand, since a schema of records leaves out a key `__proto__` without a word. */
+function isMetadata(value: unknown): value is Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(
+    ([key, text]) => key.length <= 100 && typeof text === 'string' && text.length <= 1000,
+  );
+}
+
 const STOP_EXPECTED = `a text of 1 to ${MAX_STOP_LENGTH} characters, or at most ${MAX_STOPS} of them`;
 
 /** Settings that are taken only with the value that does nothing. */
@@ -49,7 +57,7 @@ const neutral = {
   frequency_penalty: z.literal(0).nullish(),
   logit_bias: z.strictObject({}).nullish(),
   user: z.string().max(1000).nullish(),
-  metadata: z.record(z.string().max(100), z.string().max(1000)).nullish(),
+  metadata: z.custom<Record<string, string>>(isMetadata, 'texts by name').nullish(),
   store: z.literal(false).nullish(),
 };
 

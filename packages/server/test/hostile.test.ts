@@ -86,6 +86,19 @@ describe('bodies', () => {
     expectRefusal(await running.send(path, JSON.stringify(body)), 400);
   });
 
+  it.each(['{"__proto__": 7}', '{"__proto__": {"a": "b"}}', '["a"]', '7', '{"a": {}}'])(
+    'metadata %s are refused, and not passed over',
+    async (metadata) => {
+      const body = `{"prompt": "tea", "max_tokens": 1, "metadata": ${metadata}}`;
+      expectRefusal(await running.send('/v1/completions', body), 400);
+    },
+  );
+
+  it('metadata of texts are taken (control)', async () => {
+    const body = '{"prompt": "tea", "max_tokens": 1, "metadata": {"__proto__": "a", "b": ""}}';
+    expect((await running.send('/v1/completions', body)).status).toBe(200);
+  });
+
   const MESSAGE = { role: 'user', content: 'Hi' };
   it.each<[string, unknown]>([
     ['no message', { messages: [] }],

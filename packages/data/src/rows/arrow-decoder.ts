@@ -2,8 +2,7 @@
  * Decodes a foreign Arrow IPC file or stream (the cache files of Hugging Face `datasets` are streams) record
  * batch by record batch. Runs in a worker thread. ZSTD bodies are unpacked; LZ4 ones are refused by name.
  */
-import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import {
   compressionRegistry,
   CompressionType,
@@ -14,42 +13,65 @@ import {
 } from 'apache-arrow';
 import type { Data, RecordBatch } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
-import { maxRows, ROWS_PER_ANSWER, type ColumnarAnswer } from './columnar-protocol.js';
+import { checkArrowMessages } from './arrow-messages.js';
+import { maxRows, type ColumnarAnswer } from './columnar-protocol.js';
+import { rowAnswers } from './row-answers.js';
+import { maxUnpackedBytes, UnpackingBudget, zstdBound } from './unpacking.js';
 
 const MAX_DEPTH = 64;
+const PIECE_BYTES = 1 << 18;
 
 /** The answers for one file, in order. Throws a plain Error saying what is wrong with the file. */
 export async function* decodeArrow(
   file: string,
   kind: 'arrow-file' | 'arrow-stream',
   wanted: readonly string[],
+  longest = Infinity,
 ): AsyncGenerator<ColumnarAnswer> {
-  compressionRegistry.set(CompressionType.ZSTD, { decode: (data) => decompressZstd(data) });
-  const handle = kind === 'arrow-file' ? await open(file, 'r') : undefined;
-  const stream = handle === undefined ? createReadStream(file) : undefined;
+  const handle = await open(file, 'r');
   try {
-    const reader = await (handle === undefined
-      ? RecordBatchReader.from(stream!)
-      : RecordBatchReader.from(handle));
+    const { size } = await handle.stat();
+    await checkArrowMessages(handle, kind, size);
+    const budget = new UnpackingBudget(maxUnpackedBytes(size));
+    compressionRegistry.set(CompressionType.ZSTD, {
+      decode(packed) {
+        budget.take(zstdBound(packed));
+        const bytes = decompressZstd(packed);
+        // Numbers of eight bytes can be looked at only where they begin at a multiple of eight.
+        return bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+      },
+    });
+    const reader = await (kind === 'arrow-file'
+      ? RecordBatchReader.from(handle)
+      : RecordBatchReader.from(piecesOf(handle)));
     await reader.open();
-    const fields = reader.schema.fields.map((field) => field.name);
+    const fields = reader.schema.fields.map(({ name }) => (name as string | null) ?? '');
     yield { type: 'schema', fields };
     const columns = wanted.filter((name) => fields.includes(name));
-    const { size } = await stat(file);
     let rows = 0;
     for await (const batch of reader) {
       rows += batch.numRows;
       if (rows > maxRows(size)) throw new Error(`${rows} rows in a file of ${size} bytes`);
-      yield* decodeBatch(batch, columns);
+      yield* decodeBatch(batch, columns, longest);
+      budget.renew();
     }
     yield { type: 'end' };
   } finally {
-    stream?.destroy();
-    await handle?.close().catch(() => undefined);
+    await handle.close().catch(() => undefined);
   }
 }
 
-function* decodeBatch(batch: RecordBatch, columns: string[]): Generator<ColumnarAnswer> {
+/** The bytes of a file, a piece at a time. */
+async function* piecesOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ;) {
+    const { bytesRead, buffer } = await handle.read(new Uint8Array(PIECE_BYTES), 0, PIECE_BYTES, at);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+function* decodeBatch(batch: RecordBatch, columns: string[], longest: number): Generator<ColumnarAnswer> {
   const vectors = columns.map((name) => batch.getChild(name));
   for (const vector of vectors) {
     for (const data of vector?.data ?? []) {
@@ -58,12 +80,12 @@ function* decodeBatch(batch: RecordBatch, columns: string[]): Generator<Columnar
       checkOffsets(data, 0);
     }
   }
-  for (let start = 0; start < batch.numRows; start += ROWS_PER_ANSWER) {
-    const end = Math.min(start + ROWS_PER_ANSWER, batch.numRows);
-    const rows = Array.from({ length: end - start }, (_, i) =>
-      vectors.map((vector): unknown => plainValue(vector?.get(start + i) as unknown, 0)),
-    );
-    yield { type: 'rows', columns, rows };
+  yield* rowAnswers(columns, plainRows(vectors, batch.numRows), longest);
+}
+
+function* plainRows(vectors: readonly (Vector | null)[], count: number): Generator<unknown[]> {
+  for (let row = 0; row < count; row++) {
+    yield vectors.map((vector): unknown => plainValue(vector?.get(row) as unknown, 0));
   }
 }
 
@@ -76,12 +98,14 @@ function checkOffsets(data: Data, depth: number): void {
     if (offsets.length <= data.length) throw new Error(`${offsets.length} offsets for ${data.length} values`);
     for (let i = 0; i <= data.length; i++) {
       const [before, offset] = [Number(offsets[Math.max(i - 1, 0)]), Number(offsets[i])];
-      if (offset < before || offset > held) throw new Error('the offsets of a column are damaged');
+      if (offset < 0 || offset < before || offset > held)
+        throw new Error('the offsets of a column are damaged');
     }
   } else if (offsets !== undefined && data.length > 0) {
     throw new Error(`no offsets for ${data.length} values`);
   }
   for (const child of data.children) checkOffsets(child as Data, depth + 1);
+  for (const part of data.dictionary?.data ?? []) checkOffsets(part as Data, depth + 1);
 }
 
 /** Arrow's views as plain arrays and objects, which can be sent to another thread. */

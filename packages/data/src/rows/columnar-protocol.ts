@@ -7,6 +7,8 @@ export interface ColumnarTask {
   kind: ColumnarKind;
   /** Names of the columns to decode, where the file has them. */
   columns: readonly string[];
+  /** Longest field that can be used; of a longer one a part will do that is longer than that. */
+  longest?: number | undefined;
 }
 
 /** What the decoder is told: the file to turn to, then `'next'` for each answer. */
@@ -27,6 +29,3 @@ export type ColumnarAnswer =
 export function maxRows(bytes: number): number {
   return 64 * bytes + 1_000_000;
 }
-
-/** Rows in one answer: enough to make messages cheap, few enough to keep them small. */
-export const ROWS_PER_ANSWER = 256;

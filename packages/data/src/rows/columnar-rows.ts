@@ -18,6 +18,7 @@ export interface ColumnarRow {
 /**
  * The rows of a file, batch by batch.
  * @param columns names of the columns to decode; a file with none of them gives one empty row, for its fields.
+ * @param longest of a field that can be used, in characters; a longer one comes as a text that is longer than that.
  * @throws InputError `parquet-unreadable` or `arrow-unreadable`
  */
 export async function* columnarRows(
@@ -25,10 +26,11 @@ export async function* columnarRows(
   kind: ColumnarKind,
   columns: readonly string[],
   deadlineMs: number = DECODE_DEADLINE_MS,
+  longest = Infinity,
 ): AsyncGenerator<ColumnarRow> {
   const decoder = new ColumnarDecoder();
   try {
-    yield* decoder.rows({ file, kind, columns }, deadlineMs);
+    yield* decoder.rows({ file, kind, columns, longest }, deadlineMs);
   } finally {
     await decoder.close();
   }

@@ -6,8 +6,10 @@ import { decodeParquet } from './parquet-decoder.js';
 
 let answers: AsyncGenerator<ColumnarAnswer> | undefined;
 
-function answersOf({ file, kind, columns }: ColumnarTask): AsyncGenerator<ColumnarAnswer> {
-  return kind === 'parquet' ? decodeParquet(file, columns) : decodeArrow(file, kind, columns);
+function answersOf({ file, kind, columns, longest }: ColumnarTask): AsyncGenerator<ColumnarAnswer> {
+  return kind === 'parquet'
+    ? decodeParquet(file, columns, longest)
+    : decodeArrow(file, kind, columns, longest);
 }
 
 async function nextAnswer(): Promise<ColumnarAnswer> {

@@ -1,5 +1,6 @@
 /** The layouts of preference rows: which one a file has, and reading a row of it. */
 import { InputError, quoteValue } from '@selective-dpo/foundation';
+import { fieldLength } from './field-length.js';
 import { MAX_TEXT_LENGTH, type DroppedRow, type PreferenceRow } from './preference-row.js';
 import { readAlpacaLayout } from './layout-alpaca.js';
 import { isDialogueText, readHhRlhfLayout } from './layout-hh-rlhf.js';
@@ -62,7 +63,7 @@ export function readRow(layout: PreferenceLayout, value: unknown, row: number): 
   try {
     if (!isRecord(value)) throw new UnreadableRow(`the row ${describeMissing(value, 'an object')}`);
     for (const name of LAYOUT_FIELDS) {
-      if (lengthOf(ownField(value, name)) <= MAX_TEXT_LENGTH) continue;
+      if (fieldLength(ownField(value, name), MAX_TEXT_LENGTH) <= MAX_TEXT_LENGTH) continue;
       const detail = `${name} has more than ${MAX_TEXT_LENGTH} characters`;
       return { row, reason: 'text-over-long', detail };
     }
@@ -71,20 +72,4 @@ export function readRow(layout: PreferenceLayout, value: unknown, row: number): 
     if (error instanceof UnreadableRow) return { row, reason: 'unreadable', detail: error.message };
     throw error;
   }
-}
-
-/**
- * Characters of all texts in a field, and one for every value, since turns without a text take time as well. Stops
- * above the limit.
- */
-function lengthOf(value: unknown): number {
-  if (typeof value === 'string') return value.length;
-  if (typeof value !== 'object' || value === null) return 1;
-  if (ArrayBuffer.isView(value)) return value.byteLength;
-  let length = 1;
-  for (const inner of Object.values(value)) {
-    length += lengthOf(inner);
-    if (length > MAX_TEXT_LENGTH) break;
-  }
-  return length;
 }

@@ -3,9 +3,17 @@
  * ever on damaged bytes. What can be checked beforehand (footer, column ranges, sizes) is.
  */
 import { open, type FileHandle } from 'node:fs/promises';
-import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
-import { maxRows, ROWS_PER_ANSWER, type ColumnarAnswer } from './columnar-protocol.js';
+import {
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+  type AsyncBuffer,
+  type FileMetaData,
+  type SchemaTree,
+} from 'hyparquet';
+import { maxRows, type ColumnarAnswer } from './columnar-protocol.js';
+import { ParquetGuard } from './parquet-guard.js';
+import { rowAnswers } from './row-answers.js';
 
 /** Largest row group, in unpacked bytes of the columns read. Writers default to 128 MiB to 1 GiB. */
 export const MAX_ROW_GROUP_BYTES = 4 * 1024 ** 3;
@@ -17,6 +25,7 @@ const TAIL_BYTES = 8;
 export async function* decodeParquet(
   file: string,
   wanted: readonly string[],
+  longest = Infinity,
 ): AsyncGenerator<ColumnarAnswer> {
   const handle = await open(file, 'r');
   try {
@@ -24,17 +33,17 @@ export async function* decodeParquet(
     await checkFooter(source);
     const metadata = await parquetMetadataAsync(source, { geoparquet: false });
     const fields = topLevelFields(metadata);
+    checkColumns(metadata, fields);
     yield { type: 'schema', fields };
     const columns = wanted.filter((name) => fields.includes(name));
     checkRowGroups(metadata, columns, source.byteLength);
+    const guard = new ParquetGuard(source, metadata);
     let rowStart = 0;
     for (const [rowGroup, group] of metadata.row_groups.entries()) {
       const count = Number(group.num_rows);
-      const rows = await decodeRowGroup(source, metadata, columns, rowStart, count, rowGroup);
+      const rows = await decodeRowGroup(source, guard, columns, rowStart, count, rowGroup);
       rowStart += count;
-      for (let i = 0; i < rows.length; i += ROWS_PER_ANSWER) {
-        yield { type: 'rows', columns, rows: rows.slice(i, i + ROWS_PER_ANSWER) };
-      }
+      yield* rowAnswers(columns, rows, longest);
     }
     yield { type: 'end' };
   } finally {
@@ -44,7 +53,7 @@ export async function* decodeParquet(
 
 async function decodeRowGroup(
   file: AsyncBuffer,
-  metadata: FileMetaData,
+  guard: ParquetGuard,
   columns: string[],
   rowStart: number,
   count: number,
@@ -52,7 +61,9 @@ async function decodeRowGroup(
 ): Promise<unknown[][]> {
   try {
     const rowEnd = rowStart + count;
+    const { metadata, compressors, finish } = await guard.group(rowGroup, columns);
     const objects = await parquetReadObjects({ file, metadata, columns, rowStart, rowEnd, compressors });
+    finish();
     if (objects.length !== count) throw new Error(`${objects.length} of ${count} rows`);
     return objects.map((object) =>
       columns.map((name) => (Object.hasOwn(object, name) ? (object[name] as unknown) : undefined)),
@@ -104,6 +115,20 @@ function topLevelFields({ schema }: FileMetaData): string[] {
     skip();
   }
   return names;
+}
+
+/** Names are texts, and a row group has one chunk for every leaf of the schema, in its order. */
+function checkColumns(metadata: FileMetaData, fields: readonly unknown[]): void {
+  if (!fields.every((name) => typeof name === 'string')) throw new Error('a column without a name');
+  const leaves = leavesOf(parquetSchema(metadata)).join('\n');
+  for (const [i, { columns }] of metadata.row_groups.entries()) {
+    const paths = columns.map(({ meta_data: column }) => JSON.stringify(column?.path_in_schema)).join('\n');
+    if (paths !== leaves) throw new Error(`row group ${i} has other columns than the schema`);
+  }
+}
+
+function leavesOf({ children, path }: SchemaTree): string[] {
+  return children.length === 0 ? [JSON.stringify(path)] : children.flatMap(leavesOf);
 }
 
 function checkRowGroups(metadata: FileMetaData, columns: readonly string[], fileBytes: number): void {

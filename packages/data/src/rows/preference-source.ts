@@ -1,6 +1,6 @@
 /** A preference file as a source of rows, whatever its kind and layout. */
 import { InputError, sha256OfFile } from '@selective-dpo/foundation';
-import type { DroppedRow, PreferenceRow } from './preference-row.js';
+import { MAX_TEXT_LENGTH, type DroppedRow, type PreferenceRow } from './preference-row.js';
 import { recogniseFile, type RecognisedFile } from './file-kind.js';
 import { fileStateOf, refuseOtherState } from './file-state.js';
 import { detectLayout, LAYOUT_FIELDS, PREFERENCE_LAYOUTS, readRow, type PreferenceLayout } from './layout.js';
@@ -68,7 +68,7 @@ export async function openPreferenceSource(
     async *rows() {
       await refuseChanged();
       let row = 0;
-      for await (const { value } of rawRows(file, recognised, LAYOUT_FIELDS)) {
+      for await (const { value } of rawRows(file, recognised, LAYOUT_FIELDS, MAX_TEXT_LENGTH)) {
         yield readRow(layout, value, row);
         row++;
         if (row === limit) break;
@@ -105,7 +105,7 @@ function checkOptions(layout: string, limit: number | undefined): void {
 }
 
 async function layoutOfFirstRow(file: string, recognised: RecognisedFile): Promise<PreferenceLayout> {
-  for await (const { value, fields } of rawRows(file, recognised, LAYOUT_FIELDS))
+  for await (const { value, fields } of rawRows(file, recognised, LAYOUT_FIELDS, MAX_TEXT_LENGTH))
     return detectLayout(file, value, fields);
   throw new InputError('file-empty', 'the file holds no row', { file, expected: 'preference rows' });
 }

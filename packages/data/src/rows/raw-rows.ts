@@ -1,6 +1,6 @@
 /** The rows of a file of any kind, as the file has them. */
 import { InputError, parseShallowJson } from '@selective-dpo/foundation';
-import { columnarRows } from './columnar-rows.js';
+import { columnarRows, DECODE_DEADLINE_MS } from './columnar-rows.js';
 import type { RecognisedFile } from './file-kind.js';
 import { jsonArrayElements, MAX_NESTING } from './json-array.js';
 import { jsonLines } from './json-lines.js';
@@ -14,6 +14,7 @@ export interface RawRow {
 /**
  * The rows in file order.
  * @param columns what is decoded of Parquet and Arrow; rows of JSON come whole.
+ * @param longest as {@link columnarRows} has it.
  * @throws InputError `json-broken`, `row-too-long`, `not-utf8`, `gzip-broken`, `parquet-unreadable`, `arrow-unreadable`, or the file
  *   system's.
  */
@@ -21,9 +22,10 @@ export async function* rawRows(
   file: string,
   { kind, gzip }: RecognisedFile,
   columns: readonly string[],
+  longest = Infinity,
 ): AsyncGenerator<RawRow> {
   if (kind !== 'jsonl' && kind !== 'json') {
-    yield* columnarRows(file, kind, columns);
+    yield* columnarRows(file, kind, columns, DECODE_DEADLINE_MS, longest);
     return;
   }
   const texts = kind === 'jsonl' ? jsonLines(file, gzip) : jsonArrayElements(file, gzip);

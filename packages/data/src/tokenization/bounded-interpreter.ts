@@ -3,22 +3,22 @@
  * time, and the size of any value, are checked there: much cheaper than a watchdog thread for every rendering.
  */
 import { Interpreter as Implementation, type Environment } from '@huggingface/jinja';
+import { TemplateWeights, type TemplateValue } from './template-weight.js';
 
-/** Longest text a template may build, in UTF-16 units. */
-export const MAX_TEXT_LENGTH = 1 << 26;
+/**
+ * Longest text a template may build, in UTF-16 units, and most that a list or mapping may be as text: a rendered conversation
+ * has 1 Mi at most, and a filter may make a value of every character.
+ */
+export const MAX_TEXT_LENGTH = 1 << 22;
 /** Longest list a template may build. */
 export const MAX_LIST_LENGTH = 1 << 20;
 /** How many evaluations pass between two looks at the clock. */
 const STEPS_PER_LOOK = 16;
 
-interface RuntimeValue {
-  value: unknown;
-}
-
 /** What is used of the library's class: its declarations name files without extensions, which resolve to `any`. */
 interface LibraryInterpreter {
-  run(program: unknown): RuntimeValue;
-  evaluate(statement: unknown, environment: Environment): RuntimeValue;
+  run(program: unknown): TemplateValue;
+  evaluate(statement: unknown, environment: Environment): TemplateValue;
 }
 
 const Interpreter = Implementation as unknown as new (environment: Environment) => LibraryInterpreter;
@@ -31,6 +31,7 @@ export class TemplateRunaway extends Error {
 export class BoundedInterpreter extends Interpreter {
   private steps = 0;
   private readonly deadline: number;
+  private readonly weights = new TemplateWeights();
 
   constructor(
     environment: Environment,
@@ -41,7 +42,7 @@ export class BoundedInterpreter extends Interpreter {
   }
 
   /** @throws TemplateRunaway */
-  override evaluate(statement: unknown, environment: Environment): RuntimeValue {
+  override evaluate(statement: unknown, environment: Environment): TemplateValue {
     if (++this.steps % STEPS_PER_LOOK === 0 && performance.now() > this.deadline) {
       throw new TemplateRunaway(`no result after ${this.deadlineMs} ms`);
     }
@@ -52,6 +53,9 @@ export class BoundedInterpreter extends Interpreter {
     }
     if (Array.isArray(value) && value.length > MAX_LIST_LENGTH) {
       throw new TemplateRunaway(`a list of ${value.length} values`);
+    }
+    if (typeof value === 'object' && value !== null && this.weights.of(result) > MAX_TEXT_LENGTH) {
+      throw new TemplateRunaway(`a value of more than ${MAX_TEXT_LENGTH} characters as text`);
     }
     return result;
   }

@@ -66,7 +66,7 @@ export async function loadPairTokenizer(
   options: PairTokenizerOptions = {},
 ): Promise<PairTokenizer> {
   const files = await readTokenizerFiles(directory);
-  const library = new LibraryTokenizer(files.tokenizer, files.config, directory);
+  const library = new LibraryTokenizer(files.tokenizer, files.config, files.vocabularySize, directory);
   const now = await (options.now ?? (() => new Date()))();
   const template =
     options.chatTemplate !== undefined

@@ -1,6 +1,6 @@
 /** Caches whose manifest agrees with their files, made by somebody who wishes the reader no good. */
 import { execFileSync } from 'node:child_process';
-import { cp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -83,6 +83,56 @@ describe('a sealed manifest', () => {
     expect((await inputErrorOf(() => cacheInfo(copy))).code).toBe('cache-damaged');
     const same = await sealed(ARROW, (content) => content);
     expect((await verifyCache(same)).rows).toBe(50);
+  });
+});
+
+describe('a sealed manifest that names files elsewhere', () => {
+  /** The bytes that are named are right wherever they lie: only the place is wrong. */
+  async function naming(name: string): Promise<string> {
+    return sealed(
+      ARROW,
+      (content) => content,
+      (manifest) => {
+        manifest.shards[1]!.arrow.name = name;
+      },
+    );
+  }
+
+  it.each([
+    `../outside/${ARROW}`,
+    `shards/../../outside/${ARROW}`,
+    '/etc/passwd',
+    'shards\\shard-00001.arrow',
+    'shards/shard-00001.arrow\0',
+    '',
+    '.',
+    '..',
+  ])('%j is refused before it is opened', async (name) => {
+    const copy = await naming(name);
+    for (const use of [() => CacheReader.open(copy), () => verifyCache(copy), () => cacheInfo(copy)]) {
+      expect(['path-outside-folder', 'cache-damaged', 'cache-stray-file']).toContain(
+        (await inputErrorOf(use)).code,
+      );
+    }
+    expect((await inputErrorOf(() => CacheReader.open(copy))).code).toBe('path-outside-folder');
+  });
+
+  it.each(['shards/shard-00001.arrow', 'shards'])(
+    'is refused where %s is a link to outside',
+    async (name) => {
+      const copy = await sealed(ARROW, (content) => content);
+      await rm(join(copy, name), { recursive: true });
+      await symlink(join(finished, name), join(copy, name));
+      for (const use of [() => CacheReader.open(copy), () => verifyCache(copy)]) {
+        expect(['cache-damaged', 'cache-stray-file']).toContain((await inputErrorOf(use)).code);
+      }
+    },
+  );
+
+  it('is read under a name inside (control)', async () => {
+    const copy = await naming('shards/other.arrow');
+    await rename(join(copy, ARROW), join(copy, 'shards/other.arrow'));
+    expect((await verifyCache(copy)).rows).toBe(50);
   });
 });
 

@@ -51,8 +51,32 @@ describe('rendering', () => {
       'texts that double',
       "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
     ],
+    [
+      'lists that hold one list twice, sixty times over',
+      '{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}',
+    ],
+    [
+      'mappings that do',
+      "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = {'a': ns.x, 'b': ns.x} %}{% endfor %}{{ ns.x ~ '' }}",
+    ],
+    [
+      'namespaces that do, filled at last',
+      "{% set leaf = namespace(x=1) %}{% set ns = namespace(x=leaf) %}{% for i in range(30) %}{% set ns.x = namespace(a=ns.x, b=ns.x) %}{% endfor %}{% set leaf.x = 'a' * 1000 %}{{ ns.x | tojson }}",
+    ],
+    ['a namespace in itself', '{% set ns = namespace() %}{% set ns.x = [ns, ns] %}{{ ns | tojson }}'],
+    [
+      'a value of every character of a long text',
+      "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(21) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x | list | length }}",
+    ],
   ])('stops %s', async (_, source) => {
     expect((await inputErrorOf(() => template(source).render({}))).code).toBe('chat-template-runaway');
+  });
+
+  it('takes lists that hold one list twice a few times, and namespaces in lists', () => {
+    const source =
+      '{% set ns = namespace(x=[1]) %}{% for i in range(3) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}' +
+      '{% set a = namespace(n=2) %}{% for one in [a, a] %}{{ one.n }}{% endfor %}';
+    expect(template(source).render({})).toBe('[[[[1], [1]], [[1], [1]]], [[[1], [1]], [[1], [1]]]]22');
   });
 
   it('refuses a range without end, and a template too long to be one', async () => {

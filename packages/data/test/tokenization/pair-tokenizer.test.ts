@@ -115,6 +115,36 @@ describe('loading', () => {
     expect((await inputErrorOf(() => loadPairTokenizer(model(files)))).code).toBe(code);
   });
 
+  /** Faults that show when a text comes by, or ids do: the library takes these sections as they are. */
+  it.each<[string, Record<string, unknown>]>([
+    ['a post-processor of what is none', { post_processor: { type: 'TemplateProcessing', single: [-1] } }],
+    [
+      'tokens that are no texts',
+      {
+        model: { type: 'Unigram', unk_id: 0, vocab: [[7, 0]] },
+        ...{ pre_tokenizer: null, decoder: { type: 'WordPiece', prefix: '##', cleanup: true } },
+      },
+    ],
+    [
+      'an id for unknown words that is no token',
+      { model: { type: 'Unigram', unk_id: -1, vocab: [['a', 0]] }, pre_tokenizer: null },
+    ],
+    [
+      'one beyond the vocabulary',
+      { model: { type: 'Unigram', unk_id: 7e8, vocab: [['a', 0]] }, pre_tokenizer: null },
+    ],
+  ])('refuses %s at the latest when it is used', async (_, sections) => {
+    const folder = model({ 'tokenizer.json': { ...tokenizerJson(), ...sections } });
+    const error = await inputErrorOf(async () => {
+      const tokenizer = await loadPairTokenizer(folder);
+      tokenizer.decode(tokenizer.encode('a zebra'));
+    });
+    expect([error.code, error.details.file]).toEqual([
+      'tokenizer-unreadable',
+      expect.stringContaining(folder),
+    ]);
+  });
+
   it('refuses a device and a pipe in the place of a file, at once', async () => {
     for (const name of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']) {
       const directory = model({ [name]: null });

@@ -64,6 +64,17 @@ describe('openWeights', () => {
       (map) => (map['model.norm.weight'] = '../x.safetensors'),
       'path-outside-folder',
     ],
+    [
+      'names a file by its place on the disk',
+      (map) => (map['model.norm.weight'] = '/etc/passwd'),
+      'path-outside-folder',
+    ],
+    [
+      'leads out of the folder as Windows writes it',
+      (map) => (map['model.norm.weight'] = '..\\x.safetensors'),
+      'path-outside-folder',
+    ],
+    ['has a zero in a name', (map) => (map['model.norm.weight'] = 'x\0.safetensors'), 'path-outside-folder'],
     ['names a file that is absent', (map) => (map['model.norm.weight'] = 'x.safetensors'), 'file-not-found'],
     ['names a tensor that is absent', (map) => (map['x'] = map['model.norm.weight']!), 'weights-index'],
     ['leaves a tensor out', (map) => delete map['model.norm.weight'], 'weights-index'],

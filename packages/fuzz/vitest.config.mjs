@@ -1,0 +1,3 @@
+import { packageTests } from '../../vitest.shared.mjs';
+
+export default packageTests();
