@@ -11,6 +11,9 @@ export function sha256(content: string | Uint8Array): string {
 
 /** Bytes of a file read at one time for its digest. */
 const PIECE_BYTES = 1 << 18;
+/** Blocks that are kept for the next digests. */
+const MOST_PIECES = 8;
+const pieces: Buffer[] = [];
 
 /**
  * SHA-256 of a file, read in pieces: memory does not grow with its size.
@@ -31,8 +34,8 @@ export async function sha256OfFile(path: string): Promise<string> {
  */
 export async function sha256OfHandle(handle: FileHandle, path: string): Promise<string> {
   const hash = createHash('sha256');
-  // One block for all pieces: memory that is new costs more time than reading into it.
-  const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  // Memory that is new costs more time than reading into it.
+  const piece = pieces.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
   try {
     for (let at = 0; ;) {
       const { bytesRead } = await handle.read(piece, 0, PIECE_BYTES, at);
@@ -42,6 +45,8 @@ export async function sha256OfHandle(handle: FileHandle, path: string): Promise<
     }
   } catch (error) {
     throw explainSystemError(error, path);
+  } finally {
+    if (pieces.length < MOST_PIECES) pieces.push(piece);
   }
 }
 

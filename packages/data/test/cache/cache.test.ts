@@ -146,6 +146,20 @@ describe('damage', () => {
     return outcome;
   };
 
+  it('of several files is told at the first of them, though they are read at the same time', async () => {
+    const copy = await freshFolder();
+    await cp(finished, copy, { recursive: true });
+    for (const shard of [1, 2, 3]) {
+      const path = join(copy, `shards/shard-0000${shard}.parquet`);
+      const bytes = await readFile(path);
+      bytes[9]! ^= 1;
+      await writeFile(path, bytes);
+    }
+    const outcome = await verifyCache(copy).catch((error: unknown) => error);
+    expect((outcome as InputError).details.file).toContain('shard-00001.parquet');
+    await rm(copy, { recursive: true });
+  });
+
   it('by a cut is refused, and so is a file that the manifest does not name', async () => {
     const random = new SeededRandom(12);
     for (const [name, content] of await filesIn(finished)) {
