@@ -46,17 +46,36 @@ async function missingFiles(
   const lacking: string[] = [];
   for (const name of SMALL_FILES) {
     const isNeeded = name === FIRST_FILE[part] || listed.has(name);
-    if (isNeeded && !(await cache.has(commit, name))) lacking.push(name);
+    const state = await stateOf(cache, commit, name);
+    if (state === 'damaged' || (isNeeded && state === 'absent')) lacking.push(described(name, state));
   }
   return part === 'tokenizer' ? lacking : [...lacking, ...(await missingWeightFiles(cache, commit, given))];
 }
 
 async function missingWeightFiles(cache: RepositoryCache, commit: string, given: string): Promise<string[]> {
-  if (await cache.has(commit, WEIGHTS_FILE)) return [];
-  if (!(await cache.has(commit, WEIGHTS_INDEX_FILE))) return [WEIGHTS_FILE];
+  const single = await stateOf(cache, commit, WEIGHTS_FILE);
+  if (single === 'sound') return [];
+  if (single === 'damaged') return [described(WEIGHTS_FILE, single)];
+  if ((await stateOf(cache, commit, WEIGHTS_INDEX_FILE)) !== 'sound') return [WEIGHTS_FILE];
   const shards = await shardsOf(join(cache.snapshotFolder(commit), WEIGHTS_INDEX_FILE), given);
-  const there = await Promise.all(shards.map((shard) => cache.has(commit, shard)));
-  return shards.filter((_, i) => !there[i]);
+  const lacking: string[] = [];
+  for (const shard of shards) {
+    const state = await stateOf(cache, commit, shard);
+    if (state !== 'sound') lacking.push(described(shard, state));
+  }
+  return lacking;
+}
+
+type FileState = 'sound' | 'absent' | 'damaged';
+
+/** What cannot be read is as good as damaged. */
+async function stateOf(cache: RepositoryCache, commit: string, name: string): Promise<FileState> {
+  if (!(await cache.has(commit, name))) return 'absent';
+  return (await cache.isSound(commit, name).catch(() => false)) ? 'sound' : 'damaged';
+}
+
+function described(name: string, state: FileState): string {
+  return state === 'damaged' ? `${name} (damaged)` : name;
 }
 
 function notCached(cache: RepositoryCache, file: string, found: string): InputError {

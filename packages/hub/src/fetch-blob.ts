@@ -3,7 +3,8 @@
  * are those that its digest stands for.
  */
 import type { Hash } from 'node:crypto';
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   FolderLock,
@@ -18,7 +19,7 @@ import {
   type ProgressListener,
   type StreamedAnswer,
 } from '@selective-dpo/foundation';
-import { blobHash, hashOfStart } from './blob-digest.js';
+import { READ_THROUGH_BYTES, blobHash, hashOfStart } from './blob-digest.js';
 import type { HubConnection } from './hub-connection.js';
 import { brokenOff } from './hub-errors.js';
 import type { RepositoryCache } from './repository-cache.js';
@@ -30,9 +31,6 @@ import type { RepositoryFile } from './repository-file.js';
  */
 const INCOMPLETE = '.selective-dpo.incomplete';
 const LOCK_WAIT_MS = 500;
-/** Files up to this size are read through before they are used from the cache; of larger ones the size must do. */
-const READ_THROUGH_BYTES = 64 << 20;
-
 /** Failures in a row without a byte between them after which a download is given up; the last waits are half a minute. */
 const TRANSFER_FAILURES = 8;
 
@@ -114,6 +112,15 @@ async function lockOf(
   }
 }
 
+/** For reading and appending; a link, which would lead what is written elsewhere, goes. */
+async function openOwn(path: string): Promise<FileHandle> {
+  const there = await lstat(path).catch(() => undefined);
+  if (there !== undefined && !there.isFile()) await rm(path, { recursive: true });
+  // Windows has no such flag.
+  const noLink = (constants.O_NOFOLLOW as number | undefined) ?? 0;
+  return open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | noLink, 0o666);
+}
+
 class BlobTransfer {
   private written = 0;
   /** Over the bytes written. */
@@ -151,7 +158,7 @@ class BlobTransfer {
 
   /** @returns the digest of what is there then, flushed to the disk; of wrong bytes nothing is left. */
   private async fetchMissing(): Promise<string> {
-    const handle = await open(this.path, 'a+');
+    const handle = await openOwn(this.path);
     try {
       await this.goOn(handle);
       await this.source.connection.retried(() => this.transfer(handle), {

@@ -2,17 +2,19 @@
  * The folder of one repository in the cache that Python's huggingface_hub and this program share: `blobs/DIGEST`,
  * `snapshots/COMMIT/FILE` (links to blobs), `refs/REVISION` (a commit). Source: the guide "Manage huggingface_hub cache-system".
  */
-import { copyFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { copyFile, lstat, readlink, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import {
   InputError,
   explainSystemError,
   makeFolder,
+  openRegularFile,
   publishBytes,
   readRegularFile,
   resolveInside,
   temporaryPath,
 } from '@selective-dpo/foundation';
+import { READ_THROUGH_BYTES, hashOfStart } from './blob-digest.js';
 import { isCommit } from './model-name.js';
 import type { RepositoryFile } from './repository-file.js';
 
@@ -65,6 +67,29 @@ export class RepositoryCache {
   /** Whether a snapshot has a file, its blob included. */
   async has(commit: string, path: string): Promise<boolean> {
     return (await stat(join(this.snapshotFolder(commit), path)).catch(() => undefined))?.isFile() === true;
+  }
+
+  /**
+   * Whether a file of a snapshot is what the name of its blob says, as far as it is small enough to be read through
+   * ({@link READ_THROUGH_BYTES}) and is a blob at all: where there are no links, snapshots hold copies.
+   */
+  async isSound(commit: string, path: string): Promise<boolean> {
+    const real = await realpath(join(this.snapshotFolder(commit), path));
+    const digest = basename(real);
+    if (
+      dirname(real) !== join(await realpath(this.folder), 'blobs') ||
+      !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(digest)
+    )
+      return (await lstat(join(this.snapshotFolder(commit), path))).isFile();
+    const { handle, size: bytes } = await openRegularFile(real);
+    try {
+      return (
+        bytes > READ_THROUGH_BYTES ||
+        (await hashOfStart(handle, { bytes, digest }, bytes)).digest('hex') === digest
+      );
+    } finally {
+      await handle.close();
+    }
   }
 
   /**

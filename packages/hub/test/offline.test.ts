@@ -1,5 +1,5 @@
 /** Models out of the cache alone, and folders before names. */
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { locateModel } from '../src/index.js';
@@ -22,6 +22,35 @@ describe('without a network', () => {
     expect((await fetched(hub, cache, { ...offline, name: `org/tiny@${COMMIT}` })).directory).toBe(directory);
     expect((await fetched(hub, cache, { ...offline, part: 'tokenizer' })).directory).toBe(directory);
     expect(hub.requests.length).toBe(asked);
+  });
+
+  it('what is not what its name says is not taken, and a link in the place of a download is not followed', async () => {
+    const cache = await freshFolder();
+    const { directory } = await fetched(hub, cache);
+    const offline = () => fetched(hub, cache, { offline: true });
+    await offline();
+    for (const [name, spoil] of [
+      ['model.safetensors', (bytes: Buffer) => bytes.fill(bytes[99]! ^ 1, 99, 100)],
+      ['model.safetensors', (bytes: Buffer) => bytes.subarray(0, 1000)],
+      ['tokenizer.json', (bytes: Buffer) => bytes.fill(bytes[9]! ^ 1, 9, 10)],
+    ] as const) {
+      const blob = await realpath(join(directory, name));
+      const sound = await readFile(blob);
+      await writeFile(blob, spoil(Buffer.from(sound)));
+      const found = expect.stringContaining(`without ${name} (damaged)`) as string;
+      await expect(offline()).rejects.toMatchObject({ code: 'hub-not-cached', details: { found } });
+      await writeFile(blob, sound);
+    }
+    await offline();
+    const blob = await realpath(join(directory, 'model.safetensors'));
+    const victim = join(await freshFolder(), 'victim');
+    await writeFile(victim, 'mine');
+    await rm(blob);
+    await symlink(victim, `${blob}.selective-dpo.incomplete`);
+    await fetched(hub, cache);
+    expect(await readFile(victim, 'utf8')).toBe('mine');
+    expect((await lstat(blob)).isFile()).toBe(true);
+    await offline();
   });
 
   it('says what is missing', async () => {

@@ -36,7 +36,7 @@ async function needPython(context: TestContext): Promise<void> {
 }
 
 describe('huggingface_hub', () => {
-  it('finds what was fetched here, and asks no server', async (context) => {
+  it('finds what was fetched here, and asks no server (needs huggingface)', async (context) => {
     await needPython(context);
     await expect(snapshot('local_files_only=True')).rejects.toThrow();
     const { directory } = await fetched(hub, cache);
@@ -50,7 +50,7 @@ describe('huggingface_hub', () => {
     expect(hub.files.slice(files).map(({ path }) => path)).toEqual(['README.md']);
   });
 
-  it('has fetched what is then used here, with and without a network', async (context) => {
+  it('has fetched what is then used here, with and without a network (needs huggingface)', async (context) => {
     await needPython(context);
     const directory = await snapshot('token=False');
     const files = hub.files.length;
@@ -65,7 +65,7 @@ describe('huggingface_hub', () => {
     }
   });
 
-  it('that was stopped half-way is not taken for done without a network', async (context) => {
+  it('that was stopped half-way is not taken for done without a network (needs huggingface)', async (context) => {
     await needPython(context);
     const some = 'token=False, allow_patterns=["model.safetensors", "config.json"]';
     await snapshot(some);

@@ -39,7 +39,8 @@ export class ReusingScorer implements Scorer {
     const earlier = await CacheReader.open(directory);
     try {
       const { dataset } = inputs;
-      refuseOtherInputs({ ...earlier.manifest.inputs, dataset }, inputs, directory);
+      const hint = 'give the settings that this cache was made with, or score without --reuse';
+      refuseOtherInputs({ ...earlier.manifest.inputs, dataset }, inputs, directory, hint);
       return new ReusingScorer(scorer, earlier);
     } catch (error) {
       await earlier.close();

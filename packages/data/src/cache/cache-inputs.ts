@@ -2,7 +2,7 @@
  * Every input that determines a cache's values (METHOD.md, trap 5). Two caches with equal inputs are byte-identical;
  * work is only ever continued on equal inputs.
  */
-import { InputError, InputErrors, canonicalJson, quoteValue } from '@selective-dpo/foundation';
+import { InputError, InputErrors, canonicalJson, quoteValue, sha256 } from '@selective-dpo/foundation';
 import { z } from 'zod';
 import { MAX_TOP_LOGPROBS } from './reference-top.js';
 
@@ -85,6 +85,13 @@ export function normalInputs(inputs: CacheInputs): CacheInputs {
   return cacheInputsSchema.parse(JSON.parse(canonicalJson(inputs)));
 }
 
+/** Stands for the inputs in what is kept of them: equal for equal values. Where a model came from decides none. */
+export function inputsDigest(inputs: CacheInputs): string {
+  const { model } = inputs;
+  const values = 'weightsSha256' in model ? { ...model, origin: undefined } : model;
+  return sha256(canonicalJson({ ...inputs, model: values }));
+}
+
 /** Deeper values of a file are compared as a whole: known inputs are two levels deep. */
 const MAX_DEPTH = 8;
 
@@ -106,7 +113,12 @@ const PARTS: Record<string, string> = {
  * its name and the same model in a folder are no difference.
  * @throws InputErrors of code `cache-inputs-differ`, one a part.
  */
-export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory: string): void {
+export function refuseOtherInputs(
+  there: unknown,
+  wanted: CacheInputs,
+  directory: string,
+  hint = 'use another --out, or delete the folder to score anew',
+): void {
   const before = decidingValues(there);
   const now = decidingValues(wanted);
   const differing = new Map<string, string[]>();
@@ -124,7 +136,7 @@ export function refuseOtherInputs(there: unknown, wanted: CacheInputs, directory
         field: keys.join(', '),
         found: `${described(before, keys)} in the cache`,
         expected: `${described(now, keys)}, as given`,
-        hint: 'use another --out, or delete the folder to score anew',
+        hint,
       });
     }),
   );

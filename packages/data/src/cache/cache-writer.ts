@@ -129,7 +129,7 @@ export class CacheWriter {
     } else if (names.includes(INPUTS_FILE)) {
       refuseOtherInputs(await readInputs(this.directory), this.inputs, this.directory);
     }
-    this.shards.push(...(await wholeShards(this.directory)));
+    this.shards.push(...(await wholeShards(this.directory, this.inputs)));
   }
 
   private refuseOutOfTurn(rows: number): void {

@@ -9,7 +9,7 @@ import {
   refuseLinkedFolder,
   type ProgressListener,
 } from '@selective-dpo/foundation';
-import { cacheInputsSchema } from './cache-inputs.js';
+import { cacheInputsSchema, type CacheInputs } from './cache-inputs.js';
 import { closeCache } from './close-cache.js';
 import {
   MANIFEST_FILE,
@@ -70,6 +70,7 @@ export async function mergeCache(
     const { rowsPerShard } = inputs.data;
     const shards = await allShards(
       directory,
+      inputs.data,
       Math.ceil(ending.pairs / rowsPerShard),
       count,
       listener,
@@ -91,6 +92,7 @@ export async function mergeCache(
 
 async function allShards(
   directory: string,
+  inputs: CacheInputs,
   wanted: number,
   count: number,
   listener: ProgressListener | undefined,
@@ -102,7 +104,7 @@ async function allShards(
   for (let index = 0; index < wanted && missing.length < MAX_MISSING; index++) {
     if (signal?.aborted === true)
       throw new Interrupted('stopped; the cache is as it was', 'run the same command again');
-    const shard = await wholeShard(directory, shardStem(index));
+    const shard = await wholeShard(directory, shardStem(index), inputs);
     if (shard === undefined) missing.push(index);
     else shards.push(shard);
     listener?.(meter.advance(1));

@@ -17,11 +17,11 @@ export async function publishShardFiles(
   directory: string,
   index: number,
   rows: readonly CacheRow[],
-  { topLogprobs }: CacheInputs,
+  inputs: CacheInputs,
   rescored?: Rescored,
 ): Promise<CacheShard> {
   const stem = shardStem(index);
-  for (const row of rows) checkCacheRow(row, join(directory, stem), topLogprobs);
+  for (const row of rows) checkCacheRow(row, join(directory, stem), inputs.topLogprobs);
   refuseLargeBatches(rows, join(directory, stem));
   const parquet = await publishData(directory, `${stem}.parquet`, await encodeParquetShard(rows));
   const arrow = await publishData(directory, `${stem}.arrow`, encodeArrowShard(rows));
@@ -30,7 +30,7 @@ export async function publishShardFiles(
     ...{ rows: rows.length, responseTokens, parquet, arrow },
     ...(rescored && { rescored }),
   };
-  await publishSidecar(directory, index, shard);
+  await publishSidecar(directory, index, shard, inputs);
   return shard;
 }
 

@@ -5,7 +5,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { explainSystemError, publishBytes, removeTemporaries } from '@selective-dpo/foundation';
-import type { CacheInputs } from './cache-inputs.js';
+import { z } from 'zod';
+import { inputsDigest, type CacheInputs } from './cache-inputs.js';
 import { shardSchema, verifiedPath, type CacheShard } from './manifest.js';
 import { readSealed, sealedText } from './sealed-helper.js';
 
@@ -32,9 +33,18 @@ export async function readInputs(directory: string): Promise<unknown> {
   return readSealed(join(directory, INPUTS_FILE));
 }
 
+/** What a sidecar says; with the digest of the inputs, so that no shard of another cache is ever taken for one of this. */
+const sidecarSchema = shardSchema.extend({ inputs: z.string() });
+
 /** From this moment the shard counts as published. */
-export async function publishSidecar(directory: string, index: number, shard: CacheShard): Promise<void> {
-  await publishBytes(join(directory, `${shardStem(index)}.json`), sealedText(shard));
+export async function publishSidecar(
+  directory: string,
+  index: number,
+  shard: CacheShard,
+  inputs: CacheInputs,
+): Promise<void> {
+  const sidecar = { ...shard, inputs: inputsDigest(inputs) };
+  await publishBytes(join(directory, `${shardStem(index)}.json`), sealedText(sidecar));
 }
 
 /** Whether any shard was ever published, whole or damaged since. */
@@ -42,13 +52,13 @@ export async function hasPublishedShards(directory: string): Promise<boolean> {
   return (await readdir(join(directory, SHARDS_FOLDER))).some((name) => SIDECAR_NAME.test(name));
 }
 
-/** Shards whose sidecar and both files are as they were published, in order; everything after them is removed. */
-export async function wholeShards(directory: string): Promise<CacheShard[]> {
+/** Shards of these inputs whose sidecar and both files are as they were published, in order; everything after them is removed. */
+export async function wholeShards(directory: string, inputs: CacheInputs): Promise<CacheShard[]> {
   const shards: CacheShard[] = [];
   const kept = new Set<string>();
   for (;;) {
     const stem = shardStem(shards.length);
-    const shard = await wholeShard(directory, stem);
+    const shard = await wholeShard(directory, stem, inputs);
     if (shard === undefined) break;
     shards.push(shard);
     for (const ending of ['json', 'parquet', 'arrow']) kept.add(basename(`${stem}.${ending}`));
@@ -60,16 +70,22 @@ export async function wholeShards(directory: string): Promise<CacheShard[]> {
   return shards;
 }
 
-/** A shard whose sidecar and both files are as they were published. */
-export async function wholeShard(directory: string, stem: string): Promise<CacheShard | undefined> {
+/** A shard of these inputs whose sidecar and both files are as they were published. */
+export async function wholeShard(
+  directory: string,
+  stem: string,
+  wanted: CacheInputs,
+): Promise<CacheShard | undefined> {
   try {
-    const shard = shardSchema.parse(await readSealed(join(directory, `${stem}.json`)));
+    const sealed = await readSealed(join(directory, `${stem}.json`));
+    const { inputs, ...shard } = sidecarSchema.parse(sealed);
+    if (inputs !== inputsDigest(wanted)) return undefined;
     if (shard.parquet.name !== `${stem}.parquet` || shard.arrow.name !== `${stem}.arrow`) return undefined;
     await verifiedPath(directory, shard.parquet);
     await verifiedPath(directory, shard.arrow);
     return shard;
   } catch {
-    // Absent, cut short or altered: whatever the reason, the shard is made again.
+    // Absent, cut short, altered or of another cache: whatever the reason, the shard is made again.
     return undefined;
   }
 }

@@ -89,7 +89,7 @@ export class WorkerPart {
   /** Whether shard `index` is this worker's and not there yet. */
   async wants(index: number): Promise<boolean> {
     if (index % this.worker.count !== this.worker.index || (await isClosed(this.directory))) return false;
-    return (await wholeShard(this.directory, shardStem(index))) === undefined;
+    return (await wholeShard(this.directory, shardStem(index), this.inputs)) === undefined;
   }
 
   /**

@@ -87,6 +87,11 @@ describe('a finished cache', () => {
     expect(await filesIn(again)).toEqual(await filesIn(finished));
     await writeCache(resumed, rows, 2);
     await expect(CacheReader.open(resumed)).rejects.toMatchObject({ code: 'cache-unfinished' });
+    // A whole shard of another reference in its place is written anew.
+    const foreign = await freshFolder();
+    await writeCache(foreign, sampleRows(130, 9), 1, { model: { servedModel: 'another' } });
+    for (const ending of ['json', 'arrow', 'parquet'])
+      await cp(join(foreign, `shards/shard-00000.${ending}`), join(resumed, `shards/shard-00000.${ending}`));
     await writeCache(resumed, rows);
     expect(await filesIn(resumed)).toEqual(await filesIn(finished));
     // Negative control: another row gives other bytes.

@@ -38,8 +38,13 @@ beforeAll(async () => {
 const shardOf = (index: number): CacheRow[] => rows.slice(index * ROWS, (index + 1) * ROWS);
 
 /** One worker's whole part; `until` shards at most. */
-async function work(directory: string, index: number, until = Infinity): Promise<number> {
-  const part = await WorkerPart.open(directory, inputs, { index, count: COUNT });
+async function work(
+  directory: string,
+  index: number,
+  until = Infinity,
+  change: Parameters<typeof sampleInputs>[0] = {},
+): Promise<number> {
+  const part = await WorkerPart.open(directory, sampleInputs(change), { index, count: COUNT });
   for (let shard = 0; shard * ROWS < PAIRS && part.shards < until; shard++) {
     if (await part.wants(shard)) await part.publishShard(shard, shardOf(shard));
   }
@@ -185,6 +190,22 @@ describe('merging', () => {
     await work(directory, 0);
     expect((await refused(mergeCache(directory))).details.found).toBe('1 of 5 missing or damaged: 2');
     expect(await readdir(directory)).not.toContain(MANIFEST_FILE);
+  });
+
+  it('takes no shard of another reference, however whole it is', async () => {
+    const [directory, other] = [await freshFolder(), await freshFolder()];
+    for (const index of [0, 1, 2]) {
+      await work(directory, index);
+      await work(other, index, Infinity, {
+        model: { weightsSha256: 'b'.repeat(64), configSha256: 'b'.repeat(64) },
+      });
+    }
+    for (const ending of ['json', 'parquet', 'arrow'])
+      await cp(join(other, `shards/shard-00001.${ending}`), join(directory, `shards/shard-00001.${ending}`));
+    expect((await refused(mergeCache(directory))).details.found).toBe('1 of 5 missing or damaged: 1');
+    await work(directory, 1);
+    await mergeCache(directory);
+    await verifyCache(directory);
   });
 
   it('waits for a worker that came to the end, and is only for folders of workers', async () => {
