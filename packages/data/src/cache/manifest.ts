@@ -150,7 +150,7 @@ async function readManifestText(directory: string, file: string): Promise<string
     : new InputError('cache-unfinished', 'the cache is not finished', {
         file: directory,
         expected: MANIFEST_FILE,
-        hint: 'run the sdpo score command that began it again; it goes on after the last published shard',
+        hint: 'run the sdpo score command that began it again, which goes on after the last published shard; what several workers have filled is closed by sdpo cache merge',
       });
 }
 

@@ -9,7 +9,7 @@ import {
   type ProgressListener,
 } from '@selective-dpo/foundation';
 import { CACHE_SCHEMA_VERSION, type CacheInputs } from '../cache/cache-inputs.js';
-import { checkCacheRow, type CacheRow } from '../cache/cache-row.js';
+import { checkCacheRow, sumLogps, type CacheRow } from '../cache/cache-row.js';
 import { CacheWriter } from '../cache/cache-writer.js';
 import { DROPPED_FILE, refuseManyShards, type CacheManifest } from '../cache/manifest.js';
 import { recogniseFile } from '../rows/file-kind.js';
@@ -110,11 +110,22 @@ async function* usableRows(
 function refuseUnsound(row: CacheRow, file: string): void {
   try {
     checkCacheRow(row, file);
+    for (const logps of [row.chosenRefLogps, row.rejectedRefLogps]) refuseEndlessSum(logps, row, file);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     const hint = 'mend or remove the row';
     throw new InputError(error.code, 'a row is not sound', { ...error.details, hint });
   }
+}
+
+/** The sum of an answer is a float32 to other trainers. */
+function refuseEndlessSum(logps: Float32Array, { sourceRow }: CacheRow, file: string): void {
+  const sum = sumLogps(logps);
+  if (Number.isFinite(Math.fround(sum))) return;
+  throw new InputError('cache-row-invalid', 'a row is not sound', {
+    ...{ file, row: sourceRow, found: `log-probs of one answer that add up to ${sum}` },
+    expected: 'sums that a float32 holds',
+  });
 }
 
 async function importInputs(

@@ -208,6 +208,12 @@ describe('an import', () => {
       'cache-row-invalid',
       'at most 0',
     ],
+    [
+      'a sum beyond float32',
+      { ...sound, ...logps, chosen_ref_logps: [-2e38, -2e38] },
+      'cache-row-invalid',
+      'float32',
+    ],
     ['logps that are no JSON', { ...sound, logps: '[1,' }, 'row-unreadable', ''],
     ['logps of another length', { ...sound, logps: [1, 2] }, 'row-unreadable', ''],
     ['a row that is no object', [1], 'row-unreadable', ''],
