@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Interrupted, type NoticeEvent } from '@selective-dpo/foundation';
@@ -242,6 +245,29 @@ describe('stopped on request', () => {
     expect(server.calls - before).toBeLessThan(29 + 5);
     expect(await contents(wanted.outDirectory)).toEqual(await contents(whole.outDirectory));
   });
+
+  it('before that, a server that says nothing for some seconds is named', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const controller = new AbortController();
+    const wanted = await servedOptions(reference, dataFile, [await start({ kind: 'vllm' })]);
+    const told: string[] = [];
+    const pass = scoreDataset({
+      ...wanted,
+      server: { ...wanted.server, urls: [url], timing: undefined },
+      signal: controller.signal,
+      listener: (event) => {
+        if (event.type !== 'notice' || event.code !== 'server-silent') return;
+        told.push(event.message);
+        controller.abort();
+      },
+    });
+    await expect(pass).rejects.toBeInstanceOf(Interrupted);
+    expect(told).toEqual([expect.stringContaining(url)]);
+    silent.closeAllConnections();
+    silent.close();
+  }, 20_000);
 
   it('while a server says nothing, stops at once', async () => {
     const server = await start({ kind: 'vllm', instead: (_path, _response, call) => call > 5 });

@@ -7,6 +7,7 @@ import {
   canonicalJson,
   retryDelay,
   sendableKey,
+  type ProgressListener,
 } from '@selective-dpo/foundation';
 import type { PairTokenizer, PreferenceSource } from '@selective-dpo/data';
 import { refuseTooManyTop, type Reference } from '../reference.js';
@@ -43,6 +44,9 @@ interface Found {
   model: ServedModel | TransientFailure;
 }
 
+/** Milliseconds after which a server that has not answered is spoken of. */
+const SILENT_MS = 3000;
+
 /**
  * Asks every server what it runs. Those that do not answer are asked again during the pass, if one answers.
  * @throws InputErrors, InputError `server-url`, `server-key`, `server-unreachable`, `server-cannot-score`, `servers-differ`, ….
@@ -67,7 +71,9 @@ export async function servedReference(
     listener?.({ type: 'notice', code: 'key-in-clear', message });
   }
   const describe = (connection: ServerConnection) =>
-    firstDescription(connection, protocol, server.servedModel, { timing, signal });
+    toldOfWaiting(connection, listener, () =>
+      firstDescription(connection, protocol, server.servedModel, { timing, signal }),
+    );
   const found = await allOrProblems(connections.map(describe));
   const model = commonModel(found);
   const identity = { kind: server.kind, ...model.facts };
@@ -126,6 +132,21 @@ async function triedScorer(options: ServerScoreOptions, opening: Opening): Promi
     figures: { difference },
   });
   return scorer;
+}
+
+/** A server that says nothing for some seconds is named, so that nobody wonders. */
+async function toldOfWaiting<T>(
+  { name }: ServerConnection,
+  listener: ProgressListener | undefined,
+  asking: () => Promise<T>,
+): Promise<T> {
+  const message = `waiting for ${name} to say which model it runs; Ctrl-C ends the waiting`;
+  const late = setTimeout(() => listener?.({ type: 'notice', code: 'server-silent', message }), SILENT_MS);
+  try {
+    return await asking();
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 /** What a server runs; the failure where it does not answer. */
