@@ -32,5 +32,5 @@ export { cacheInfo, type CacheInfo } from './cache-info.js';
 export { isWeakReference, wilsonInterval } from './reference-order.js';
 export { CACHE_COLUMNS, encodeParquetShard } from './parquet-shard.js';
 export { sealedText } from './sealed-helper.js';
-export { INPUTS_FILE, SHARDS_FOLDER } from './unfinished-cache.js';
+export { INPUTS_FILE, SHARDS_FOLDER, sidecarText } from './unfinished-cache.js';
 export { ParquetTable, type ParquetColumn } from './parquet-table.js';

@@ -43,8 +43,12 @@ export async function publishSidecar(
   shard: CacheShard,
   inputs: CacheInputs,
 ): Promise<void> {
-  const sidecar = { ...shard, inputs: inputsDigest(inputs) };
-  await publishBytes(join(directory, `${shardStem(index)}.json`), sealedText(sidecar));
+  await publishBytes(join(directory, `${shardStem(index)}.json`), sidecarText(shard, inputs));
+}
+
+/** The text of the sidecar of a shard. */
+export function sidecarText(shard: CacheShard, inputs: CacheInputs): string {
+  return sealedText({ ...shard, inputs: inputsDigest(inputs) });
 }
 
 /** Whether any shard was ever published, whole or damaged since. */

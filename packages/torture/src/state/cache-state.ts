@@ -1,5 +1,12 @@
 /** What our own readers find in the folder of a cache after a disturbance. */
-import { CacheReader, INPUTS_FILE, MANIFEST_FILE, readManifest, sealedText } from '@selective-dpo/data';
+import {
+  CacheReader,
+  INPUTS_FILE,
+  MANIFEST_FILE,
+  readManifest,
+  sealedText,
+  sidecarText,
+} from '@selective-dpo/data';
 import { InputError, sha256 } from '@selective-dpo/foundation';
 import { MixedState, publishedFiles, refuseOtherFiles, type Digests } from './published-files.js';
 
@@ -11,7 +18,7 @@ export async function filesOnTheWay(finished: string): Promise<Map<string, strin
   const files = await publishedFiles(finished);
   files.set(INPUTS_FILE, sha256(sealedText(inputs)));
   for (const shard of shards) {
-    files.set(shard.arrow.name.replace('.arrow', '.json'), sha256(sealedText(shard)));
+    files.set(shard.arrow.name.replace('.arrow', '.json'), sha256(sidecarText(shard, inputs)));
   }
   return files;
 }
